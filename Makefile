@@ -1,0 +1,63 @@
+# Everything is installed into .venv, at the versions of constraints.txt, by `make` itself:
+# a machine needs Python 3.11 or newer, make and git.
+
+PYTHON ?= python3
+UV_VERSION := $(shell sed -n 's/^uv==//p' constraints.txt)
+BIN := .venv/bin
+INSTALLED := .venv/installed
+
+export UV_CONSTRAINT := $(CURDIR)/constraints.txt
+export UV_PYTHON := $(CURDIR)/$(BIN)/python
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show this help
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: demo
+demo: $(INSTALLED) ## Kombo's sandbox into PostgreSQL through Meltano, twice, and see what came
+	@$(BIN)/python -m demo
+
+.PHONY: test
+test: $(INSTALLED) ## Run all tests
+	@$(BIN)/pytest $(ARGS)
+
+.PHONY: lint
+lint: $(INSTALLED) ## Check style and types
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+.PHONY: format
+format: $(INSTALLED) ## Mend style
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+.PHONY: generate
+generate: $(INSTALLED) ## Write catalog.json, meltano.yml's settings and README's tables anew
+	@$(BIN)/python scripts/generate.py
+
+.PHONY: schemas
+schemas: $(INSTALLED) ## Write tap_kombo/schemas anew from Kombo's API document (OPENAPI=file or URL)
+	@$(BIN)/python scripts/update_schemas.py $(if $(OPENAPI),--openapi $(OPENAPI))
+
+.PHONY: constraints
+constraints: $(INSTALLED) ## Write constraints.txt anew with the newest versions that fit
+	@UV_CONSTRAINT= $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+		--no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+		pyproject.toml --extra sandbox --group lint --group test --output-file constraints.txt
+
+.PHONY: clean
+clean: ## Remove everything that make has made
+	rm -rf .venv .meltano .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist output
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "tap-kombo needs Python 3.11 or newer: set PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv \
+		|| { echo "Python's venv module is missing: on Debian, apt install python3-venv"; exit 1; }
+	@echo "Installing into .venv ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(BIN)/uv pip install --quiet --editable '.[sandbox]' --group lint --group test
+	@touch $@
