@@ -1,0 +1,113 @@
+"""The command line: a mistake of the user's becomes one clear line and exit status 1.
+
+The SDK answers most of them with a traceback.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from typing import Any
+
+import click
+from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.plugin_base import PluginBase, SingerCommand
+
+from tap_kombo.errors import InputError, KomboError, RunFailedError
+
+
+class PatientCommand(SingerCommand):
+    """The SDK's command, with one line for each mistake."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().main(*args, **kwargs)
+        except ConfigValidationError as error:
+            sentences = error.errors
+        except (InputError, RunFailedError) as error:
+            sentences = list(error.args)
+        except KomboError as error:
+            sentences = [str(error)]
+        for sentence in sentences:
+            self.logger.error(sentence)
+        sys.exit(1)
+
+
+class JsonFile(click.ParamType):  # type: ignore[type-arg]  # generic only in newer versions
+    """A file that holds one JSON object; it arrives as its content."""
+
+    name = "file"
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def convert(
+        self,
+        value: Any,
+        param: click.Parameter | None,  # noqa: ARG002
+        ctx: click.Context | None,  # noqa: ARG002
+    ) -> Any:
+        return read_json(value, self._what) if isinstance(value, str) else value
+
+
+def patient_command(command: click.Command, logger: logging.Logger) -> PatientCommand:
+    """Make the SDK's command say clearly what is wrong with what it is given."""
+    for param in command.params:
+        if param.name in {"state", "catalog"}:
+            param.type = JsonFile(param.name)
+    return PatientCommand(
+        name=command.name,
+        callback=command.callback,
+        params=command.params,
+        help="Read HR data from the Kombo unified API, as a Singer tap.",
+        context_settings=command.context_settings,
+        logger=logger,
+    )
+
+
+def read_json(path: str, what: str) -> Any:
+    """Read a JSON file.
+
+    Args:
+        path: Where it is; `-` for standard input.
+        what: What it holds, for messages: "state".
+
+    Raises:
+        InputError: It cannot be read, or is no JSON.
+    """
+    try:
+        with click.open_file(path, "rb") as file:
+            return json.load(file)
+    except OSError as error:
+        raise InputError(f"The {what} file {path} cannot be read: {error.strerror}.") from None
+    except ValueError:
+        # Neither the error nor the file is quoted: a settings file holds the API key.
+        raise InputError(f"The {what} file {path} is not valid JSON: mend it.") from None
+
+
+def read_object(path: str, what: str) -> dict[str, Any]:
+    """Read a JSON file that holds an object.
+
+    Raises:
+        InputError: It cannot be read, or holds something else.
+    """
+    content = read_json(path, what)
+    if not isinstance(content, dict):
+        raise InputError(f"The {what} file {path} must hold a JSON object.")
+    return content
+
+
+def check_environment(tap: type[PluginBase]) -> None:
+    """Make sure that settings from the environment can be read.
+
+    Raises:
+        InputError: A number or a list is not written as one.
+    """
+    try:
+        _ = tap._env_var_config  # noqa: SLF001  # listed in tap.py
+    except ValueError:
+        raise InputError(
+            "A setting in the environment is not of its type: in TAP_KOMBO_... variables, "
+            "numbers are digits, and lists and objects are JSON."
+        ) from None

@@ -1,0 +1,269 @@
+"""The tap: which streams, which integrations, and what a run comes to.
+
+How a record gets from Kombo to stdout, one way:
+
+    tap.py      which streams and integrations   -> jobs
+    reader.py   walks their pages side by side   -> pages, in the order of their arrival
+    client.py   one request, as often as needed
+    writer.py   on the main thread alone         -> RECORD, bookmark, STATE
+
+What the tap uses of the SDK's private names, all in all: `_validate_config`, `_handle_termination`,
+`_env_var_config` (here and in cli.py), `_write_schema_message` (writer.py), `_tap` and
+`_increment_stream_state` (streams.py), `pop_deselected_record_properties` (records.py). The
+version of the SDK is pinned for them, and tests hold each.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from datetime import timedelta
+from functools import cached_property
+from types import FrameType
+from typing import Any, ClassVar
+
+import click
+import msgspec
+from singer_sdk import Tap
+from singer_sdk.authenticators import BearerTokenAuthenticator
+from singer_sdk.contrib.msgspec import MsgSpecWriter
+from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.helpers.capabilities import (
+    CapabilitiesEnum,
+    PluginCapabilities,
+    TapCapabilities,
+)
+from singer_sdk.streams.rest import HTTPRequest
+
+from tap_kombo import cli, errors, settings
+from tap_kombo.bookmarks import Bookmarks, check_state
+from tap_kombo.client import Envelope, KomboClient
+from tap_kombo.errors import InputError, KomboError, RunFailedError
+from tap_kombo.reader import Job, Reader, Unread
+from tap_kombo.streams import MODELS, KomboStream, check_catalog
+from tap_kombo.summary import Summary
+from tap_kombo.times import read_time
+from tap_kombo.writer import Writer, is_removed
+
+GRACE_SECONDS = 8.0
+"""How long a run that is told to stop may take, whatever it waits for."""
+
+KEY_CHECK = msgspec.json.Decoder(Envelope[dict[str, Any]])
+
+
+class TapKombo(Tap):
+    """Singer tap for the Kombo unified API: your customers' HR data, complete and incremental."""
+
+    name = "tap-kombo"
+    config_jsonschema: ClassVar[dict[str, Any]] = settings.SETTINGS.to_dict()
+    message_writer_class = MsgSpecWriter
+    # No BATCH, because its files would hold what deselection and stream maps keep back; no
+    # ACTIVATE_VERSION, because no run of this tap makes the rows of earlier ones obsolete.
+    capabilities: ClassVar[list[CapabilitiesEnum]] = [
+        TapCapabilities.CATALOG,
+        TapCapabilities.STATE,
+        TapCapabilities.DISCOVER,
+        PluginCapabilities.ABOUT,
+        PluginCapabilities.STREAM_MAPS,
+        PluginCapabilities.FLATTENING,
+        PluginCapabilities.STRUCTURED_LOGGING,
+    ]
+
+    def __init__(
+        self,
+        *,
+        catalog: Any = None,
+        state: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        self._stop = threading.Event()
+        self._stopped_by: signal.Signals | None = None
+        self._is_reading = False
+        super().__init__(
+            catalog=check_catalog(catalog),
+            state=check_state(state, (model.name for model in MODELS)),
+            **kwargs,
+        )
+
+    def discover_streams(self) -> list[KomboStream]:
+        return [model.behaviour(self, model) for model in MODELS]
+
+    @cached_property
+    def authenticator(self) -> BearerTokenAuthenticator:
+        return BearerTokenAuthenticator(token=self.config["api_key"])
+
+    @cached_property
+    def client(self) -> KomboClient:
+        return KomboClient(
+            auth=self.authenticator,
+            user_agent=f"{self.name}/{self.plugin_version}",
+            timeout=self.config["request_timeout_seconds"],
+            max_wait=self.config["max_wait_seconds"],
+            stop=self._stop,
+        )
+
+    @cached_property
+    def bookmarks(self) -> Bookmarks:
+        start_date = self.config.get("start_date")
+        return Bookmarks(
+            self.state,  # type: ignore[arg-type]  # the SDK's name for a dict
+            start_date=read_time(start_date) if start_date else None,
+            lookback=timedelta(seconds=self.config["lookback_seconds"]),
+        )
+
+    def sync_all(self) -> None:  # type: ignore[misc]  # the SDK's reads one stream after the other
+        """Read everything that is selected, and write it to stdout.
+
+        Raises:
+            RunFailedError: Something could not be read or written; all else was.
+            SystemExit: A signal ended the run, after a last STATE.
+        """
+        streams = [s for s in self._kombo_streams() if s.selected and not is_removed(s)]
+        jobs = [
+            stream.job(integration_id)
+            for stream in streams
+            for integration_id in self.config["integration_ids"]
+        ]
+        summary = Summary(jobs)
+        writer = Writer(sys.stdout.buffer, streams, self.bookmarks)
+        self._is_reading = True
+        try:
+            writer.write_schemas()
+            summary.begin(self.config["concurrency"])
+            self._read(jobs, writer, summary)
+            writer.write_state(at_once=True)
+        except BrokenPipeError:
+            self._stop.set()
+            # Python flushes stdout once more when it exits, and would complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise RunFailedError(
+                "The target has closed the pipe: see its own log. The next run goes on from the "
+                "state that it has written."
+            ) from None
+        finally:
+            self._is_reading = False
+        failures = summary.end(stopped_by=self._stopped_by.name if self._stopped_by else None)
+        if self._stopped_by:
+            raise SystemExit(128 + self._stopped_by)
+        if failures:
+            raise RunFailedError(*failures)
+
+    def _read(self, jobs: list[Job], writer: Writer, summary: Summary) -> None:
+        if not jobs:
+            return
+        try:
+            self.prove_key()
+        except KomboError as error:
+            for job in jobs:
+                summary.unread(job, error)
+            return
+        reader = Reader(self.client, concurrency=self.config["concurrency"], stop=self._stop)
+        broken: set[Job] = set()
+        for event in reader.read(jobs):
+            if event is None:
+                writer.write_state()
+            elif event.job in broken:
+                continue
+            elif isinstance(event, Unread):
+                summary.unread(event.job, event.error)
+            else:
+                try:
+                    records = writer.write_page(event)
+                except KomboError as error:
+                    broken.add(event.job)
+                    summary.unread(event.job, error)
+                else:
+                    summary.page_written(event.job, records, is_last=event.next is None)
+            summary.tell_progress()
+
+    def prove_key(self) -> None:
+        """Make sure that there is a Kombo, and that it knows the key, before all else.
+
+        A Kombo in trouble is let pass: its other endpoints may work.
+
+        Raises:
+            KomboError: The key, the address or the network is wrong.
+        """
+        url = f"{settings.base_url(self.config)}/check-api-key"
+        try:
+            self.client.get(HTTPRequest(url), KEY_CHECK)
+        except KomboError as error:
+            if error.rule is not errors.BROKEN_SERVER:
+                raise error.for_the_whole_run() from None
+
+    def _kombo_streams(self) -> list[KomboStream]:
+        return [stream for stream in self.streams.values() if isinstance(stream, KomboStream)]
+
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        """Judge the settings before the SDK does, which would print the API key.
+
+        The SDK's check of what is its own (stream maps, flattening) follows. Discovery needs no
+        settings and checks none.
+        """
+        self._config = settings.with_defaults(self._config)
+        if not raise_errors:
+            return []
+        if problems := settings.problems(self._config):
+            raise ConfigValidationError(
+                "The settings are wrong.", errors=problems, schema=self.config_jsonschema
+            )
+        for warning in settings.unknown(self._config):
+            self.logger.warning(warning)
+        return super()._validate_config(raise_errors=raise_errors)
+
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """End the run in order: what is being written is finished, and a last STATE follows.
+
+        Only the main thread handles signals and writes, so no line is cut; but it does not leave
+        its place here either, because that could be in the middle of a line.
+        """
+        if not self._is_reading:
+            raise SystemExit(128 + signum)
+        if self._stop.is_set():
+            os._exit(128 + signum)
+        self._stopped_by = signal.Signals(signum)
+        self._stop.set()
+        # A target that reads no more would keep the main thread in its write for ever.
+        last_resort = threading.Timer(GRACE_SECONDS, os._exit, [128 + signum])
+        last_resort.daemon = True
+        last_resort.start()
+
+    @classmethod
+    def invoke(  # type: ignore[override]
+        cls,
+        *,
+        about: bool = False,
+        about_format: str | None = None,
+        config: Any = None,
+        state: Any = None,
+        catalog: Any = None,
+    ) -> None:
+        """Run the command: `state` and `catalog` are the files' content."""
+        super(Tap, cls).invoke(about=about, about_format=about_format)
+        cls.print_version(print_fn=cls.logger.info)
+        try:
+            tap = cls(
+                config=config.config,
+                state=state,
+                catalog=catalog,
+                parse_env_config=config.parse_env,
+            )
+        except ConfigValidationError as error:
+            raise InputError(*error.errors) from None
+        tap.sync_all()
+
+    @classmethod
+    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
+        """Read the settings, after a look at where they come from."""
+        for source in value:
+            if source == "ENV":
+                cli.check_environment(cls)
+            else:
+                cli.read_object(source, "settings")
+        return super().cb_config(ctx, param, value)
+
+    @classmethod
+    def get_singer_command(cls) -> click.Command:
+        return cli.patient_command(super().get_singer_command(), cls.logger)

@@ -1,0 +1,34 @@
+"""Times as Kombo writes them: UTC, `YYYY-MM-DDTHH:mm:ss.sssZ`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import pendulum
+
+
+def read_time(text: str) -> datetime:
+    """Read an ISO 8601 time or date; without an offset it is UTC.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    moment = pendulum.parse(text)
+    if not isinstance(moment, pendulum.DateTime):
+        raise ValueError("neither a time nor a date")  # noqa: TRY004  # the text is wrong
+    return datetime.fromisoformat(moment.isoformat()).astimezone(UTC)
+
+
+def write_time(moment: datetime) -> str:
+    """Write a time in Kombo's format; what is finer than a millisecond is cut off."""
+    utc = moment.astimezone(UTC)
+    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03}Z"
+
+
+def read_http_date(text: str | None) -> datetime | None:
+    """Read an HTTP `Date` header (RFC 9110, whole seconds); None where there is no valid one."""
+    try:
+        return parsedate_to_datetime(text).astimezone(UTC) if text else None
+    except ValueError:
+        return None

@@ -1,0 +1,128 @@
+"""Writing: pages become Singer messages, on the main thread alone.
+
+Writing knows nothing of HTTP. A page is one write; its bookmark, and the STATE that tells of it,
+come after it, so that a target never hears of a record's bookmark before the record.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, BinaryIO
+
+from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform, StreamMap
+
+from tap_kombo.bookmarks import Bookmarks
+from tap_kombo.reader import Page
+from tap_kombo.records import DECODER, ENCODER
+from tap_kombo.streams import KomboStream
+from tap_kombo.times import write_time
+
+STATE_INTERVAL = 1.0
+"""Seconds between STATE messages, at least: each holds the state of all integrations."""
+
+
+class Writer:
+    """Turns pages into RECORD and STATE messages.
+
+    Args:
+        out: Where the messages go, in bytes.
+        streams: The selected streams.
+        bookmarks: The state; it moves as pages are written.
+    """
+
+    def __init__(self, out: BinaryIO, streams: Sequence[KomboStream], bookmarks: Bookmarks) -> None:
+        self._out = out
+        self._streams = {stream.name: stream for stream in streams}
+        self._shapes = {stream.name: stream.record_shape() for stream in streams}
+        self._maps = {stream.name: custom_maps(stream) for stream in streams}
+        self._bookmarks = bookmarks
+        self._state_is_due = True
+        self._state_written_at = time.monotonic()
+
+    def write_schemas(self) -> None:
+        """Announce all streams before the first record of any."""
+        for stream in self._streams.values():
+            stream._write_schema_message()  # noqa: SLF001  # listed in tap.py
+
+    def write_page(self, page: Page) -> int:
+        """Write a page and move its bookmark.
+
+        Returns:
+            How many records were written.
+
+        Raises:
+            KomboError: A record has no key; nothing of the page was written.
+        """
+        lines = self._records(page)
+        self._write(ENCODER.encode_lines(lines))
+        self._move_bookmark(page)
+        self.write_state()
+        return len(lines)
+
+    def write_state(self, *, at_once: bool = False) -> None:
+        """Write the state, if there is something new and the last time is a while ago."""
+        now = time.monotonic()
+        if at_once or (self._state_is_due and now >= self._state_written_at + STATE_INTERVAL):
+            message = {"type": "STATE", "value": self._bookmarks.state}
+            self._write(ENCODER.encode_lines([message]))
+            self._state_is_due = False
+            self._state_written_at = now
+
+    def _records(self, page: Page) -> list[dict[str, Any]]:
+        job = page.job
+        shape = self._shapes[job.stream].shape
+        records = [shape(record, job.integration_id, page.read_at) for record in page.records]
+        extracted = write_time(page.read_at)
+        return [
+            {"type": "RECORD", "stream": name, "record": record, "time_extracted": extracted}
+            for name, record in self._mapped(job.stream, records)
+        ]
+
+    def _mapped(
+        self, stream: str, records: Iterable[dict[str, Any]]
+    ) -> Iterable[tuple[str, dict[str, Any]]]:
+        """Apply the SDK's stream maps and flattening, which need decoded records."""
+        maps = self._maps[stream]
+        if not maps:
+            yield from ((stream, record) for record in records)
+            return
+        for record in records:
+            decoded = DECODER.decode(ENCODER.encode(record))
+            for stream_map in maps:
+                mapped = stream_map.transform(decoded)
+                if mapped is not None:
+                    yield stream_map.stream_alias, mapped
+
+    def _move_bookmark(self, page: Page) -> None:
+        job = page.job
+        if page.next:
+            self._bookmarks.page_written(job.stream, job.integration_id, page.next)
+        else:
+            stream = self._streams[job.stream]
+            is_incremental = stream.replication_method == "INCREMENTAL"
+            self._bookmarks.read_completed(
+                job.stream,
+                job.integration_id,
+                started=page.started,
+                now=page.read_at,
+                replication_key=stream.replication_key if is_incremental else None,
+            )
+        self._state_is_due = True
+
+    def _write(self, messages: bytes) -> None:
+        self._out.write(messages)
+        self._out.flush()
+
+
+def custom_maps(stream: KomboStream) -> list[StreamMap]:
+    """Find the stream maps that change something; none if records pass as they are."""
+    maps = stream.stream_maps
+    if all(isinstance(m, SameRecordTransform) and not m.flattening_enabled for m in maps):
+        return []
+    return list(maps)
+
+
+def is_removed(stream: KomboStream) -> bool:
+    """Tell whether stream maps drop all of a stream, so that there is no use in reading it."""
+    return all(isinstance(m, RemoveRecordTransform) for m in stream.stream_maps)

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from kombo_sandbox import Sandbox
+
+
+@pytest.fixture(scope="session")
+def shared_sandbox() -> Iterator[Sandbox]:
+    with Sandbox(integrations=3, offers=600, seed=11) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(shared_sandbox: Sandbox) -> Sandbox:
+    """A Kombo with three integrations, in good health; tests may change what it holds."""
+    shared_sandbox.clear_faults()
+    shared_sandbox.clear_requests()
+    # What earlier tests changed is out of reach of a lookback.
+    shared_sandbox.advance(seconds=3600)
+    return shared_sandbox

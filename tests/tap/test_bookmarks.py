@@ -1,0 +1,246 @@
+"""A bookmark is where the last complete read began, by Kombo's clock."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+from kombo_sandbox import Sandbox
+from tap_kombo.times import read_time, write_time
+from tests.tap_run import TapRun, catalog_with, run_tap, settings_for, tap_process
+
+OFFERS = catalog_with("ats_offers")
+
+
+def state_with(integration_id: str, bookmark: str, **more: Any) -> dict[str, Any]:
+    partition = {
+        "context": {"integration_id": integration_id},
+        "replication_key": "changed_at",
+        "replication_key_value": bookmark,
+        **more,
+    }
+    return {"bookmarks": {"ats_offers": {"partitions": [partition]}}}
+
+
+def test_a_bookmark_stays_lookback_seconds_behind_the_begin_of_its_read(sandbox: Sandbox) -> None:
+    integration_id = sandbox.integration_ids[0]
+    before = read_time(sandbox.clock())
+
+    run = run_tap(settings_for(sandbox, lookback_seconds=600), catalog=OFFERS)
+
+    bookmark = run.bookmark("ats_offers", integration_id)
+    assert bookmark is not None
+    behind = before - read_time(bookmark)
+    assert timedelta(seconds=590) < behind < timedelta(seconds=605)
+
+
+def test_a_slow_first_answer_puts_the_bookmark_before_it(sandbox: Sandbox) -> None:
+    integration_id = sandbox.integration_ids[0]
+    sandbox.fault(path="/ats/offers", integration_id=integration_id, delay=3.0, count=1)
+    before = read_time(sandbox.clock())
+
+    run = run_tap(
+        settings_for(sandbox, integration_ids=[integration_id], lookback_seconds=0), catalog=OFFERS
+    )
+
+    bookmark = run.bookmark("ats_offers", integration_id)
+    assert bookmark is not None
+    assert read_time(bookmark) <= before + timedelta(seconds=2)
+
+
+def test_this_machines_clock_does_not_matter(sandbox: Sandbox) -> None:
+    """The sandbox's clock is hours ahead of this machine's by now, like any wrong clock."""
+    sandbox.advance(seconds=7200)
+
+    run = run_tap(settings_for(sandbox, lookback_seconds=0), catalog=OFFERS)
+
+    bookmark = run.bookmark("ats_offers", sandbox.integration_ids[0])
+    assert bookmark is not None
+    assert abs(read_time(sandbox.clock()) - read_time(bookmark)) < timedelta(seconds=30)
+
+
+def test_a_bookmark_never_moves_back(sandbox: Sandbox) -> None:
+    integration_id = sandbox.integration_ids[0]
+    bookmark = write_time(read_time(sandbox.clock()) - timedelta(seconds=10))
+
+    run = run_tap(
+        settings_for(sandbox, lookback_seconds=86_400),
+        state=state_with(integration_id, bookmark),
+        catalog=OFFERS,
+    )
+
+    assert run.bookmark("ats_offers", integration_id) == bookmark
+
+
+def test_a_bookmark_in_the_future_is_set_to_kombos_now_with_a_warning(sandbox: Sandbox) -> None:
+    integration_id = sandbox.integration_ids[0]
+
+    run = run_tap(
+        settings_for(sandbox),
+        state=state_with(integration_id, "2999-01-01T00:00:00Z"),
+        catalog=OFFERS,
+    )
+
+    bookmark = run.bookmark("ats_offers", integration_id)
+    assert bookmark is not None
+    assert read_time(bookmark) <= read_time(sandbox.clock())
+    assert any("later than Kombo's clock" in warning for warning in run.warnings)
+
+
+def test_bookmarks_of_integrations_that_are_not_read_are_kept(sandbox: Sandbox) -> None:
+    state = state_with("workday:AnotherIntegrationOfOurs", "2025-01-01T00:00:00.000Z")
+
+    run = run_tap(settings_for(sandbox), state=state, catalog=OFFERS)
+
+    kept = run.partition("ats_offers", "workday:AnotherIntegrationOfOurs")
+    assert kept == state["bookmarks"]["ats_offers"]["partitions"][0]
+
+
+def test_a_record_that_changes_while_it_is_read_comes_with_the_next_run(sandbox: Sandbox) -> None:
+    integration_id = sandbox.integration_ids[0]
+    settings = settings_for(
+        sandbox, integration_ids=[integration_id], page_size=20, lookback_seconds=0
+    )
+    sandbox.fault(path="/ats/offers", delay=1.0, skip=1, count=2)
+    with tap_process(settings, catalog=OFFERS) as process:
+        assert process.stdout is not None
+        while b'"RECORD"' not in process.stdout.readline():
+            pass
+        changed = sandbox.change(
+            "ats_offers", ids=[sandbox.records("ats_offers", integration_id)[0]["id"]]
+        )
+        stdout, _ = process.communicate(timeout=60)
+    state = json.loads(stdout.splitlines()[-1])["value"]
+
+    second = run_tap(settings, state=state, catalog=OFFERS)
+
+    assert set(changed) <= set(second.ids("ats_offers"))
+
+
+def cut_off(settings: dict[str, Any]) -> tuple[TapRun, set[str]]:
+    """Kill a run in its middle; give what came whole, and the ids that came."""
+    with tap_process(settings, catalog=OFFERS) as process:
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if b'"STATE"' in line and b'"resume"' in line:
+                break
+        process.kill()
+    run = TapRun(-9, b"".join(lines), "")
+    return run, set(run.ids("ats_offers"))
+
+
+def test_a_killed_run_goes_on_after_its_last_page(sandbox: Sandbox) -> None:
+    integration_id = sandbox.integration_ids[0]
+    settings = settings_for(sandbox, integration_ids=[integration_id], page_size=10)
+    sandbox.fault(path="/ats/offers", delay=0.4)
+    first, came = cut_off(settings)
+    resume = first.partition("ats_offers", integration_id)["resume"]
+    assert first.bookmark("ats_offers", integration_id) is None
+    sandbox.clear_faults()
+    sandbox.advance(seconds=5000)
+    sandbox.clear_requests()
+
+    second = run_tap(settings, state=first.state, catalog=OFFERS)
+
+    truth = {record["id"] for record in sandbox.records("ats_offers", integration_id)}
+    assert came | set(second.ids("ats_offers")) == truth
+    assert came.isdisjoint(second.ids("ats_offers"))
+    pages = [r for r in sandbox.requests() if r.path.endswith("/ats/offers")]
+    assert pages[0].params["cursor"] == resume["cursor"]
+    bookmark = second.bookmark("ats_offers", integration_id)
+    assert bookmark is not None
+    assert read_time(bookmark) == read_time(resume["started"]) - timedelta(seconds=60)
+    assert "resume" not in second.partition("ats_offers", integration_id)
+
+
+def test_a_refused_resume_point_means_reading_from_the_bookmark(sandbox: Sandbox) -> None:
+    integration_id = sandbox.integration_ids[0]
+    settings = settings_for(sandbox, integration_ids=[integration_id], page_size=50)
+    resume = {"cursor": "long gone", "started": "2025-01-01T00:00:00.000Z", "since": None}
+    state = {
+        "bookmarks": {
+            "ats_offers": {
+                "partitions": [{"context": {"integration_id": integration_id}, "resume": resume}]
+            }
+        }
+    }
+
+    run = run_tap(settings, state=state, catalog=OFFERS)
+
+    assert run.code == 0
+    truth = sorted(record["id"] for record in sandbox.records("ats_offers", integration_id))
+    assert run.ids("ats_offers") == truth
+
+
+def test_a_cursor_refused_in_the_middle_starts_the_read_again(sandbox: Sandbox) -> None:
+    integration_id = sandbox.integration_ids[0]
+    settings = settings_for(sandbox, integration_ids=[integration_id], page_size=50)
+    sandbox.fault(path="/ats/offers", expired_cursor=True, skip=2, count=1)
+
+    run = run_tap(settings, catalog=OFFERS)
+
+    assert run.code == 0
+    truth = {record["id"] for record in sandbox.records("ats_offers", integration_id)}
+    assert set(run.ids("ats_offers")) == truth
+    assert len(run.ids("ats_offers")) > len(truth), "it was read again"
+
+
+def test_cursors_that_are_always_refused_fail_the_read_and_leave_the_bookmark(
+    sandbox: Sandbox,
+) -> None:
+    integration_id = sandbox.integration_ids[0]
+    settings = settings_for(sandbox, integration_ids=[integration_id], page_size=50)
+    sandbox.fault(path="/ats/offers", expired_cursor=True)
+
+    run = run_tap(settings, catalog=OFFERS)
+
+    assert run.code == 1
+    assert run.bookmark("ats_offers", integration_id) is None
+    first_pages = [
+        r for r in sandbox.requests() if r.path.endswith("/ats/offers") and "cursor" not in r.params
+    ]
+    assert len(first_pages) == 4
+
+
+def test_a_resume_point_of_another_start_is_void(sandbox: Sandbox) -> None:
+    integration_id = sandbox.integration_ids[0]
+    settings = settings_for(sandbox, integration_ids=[integration_id], page_size=10)
+    sandbox.fault(path="/ats/offers", delay=0.3)
+    first, _ = cut_off(settings)
+    sandbox.clear_faults()
+    sandbox.clear_requests()
+
+    run_tap({**settings, "start_date": "2001-01-01"}, state=first.state, catalog=OFFERS)
+
+    pages = [r for r in sandbox.requests() if r.path.endswith("/ats/offers")]
+    assert "cursor" not in pages[0].params
+
+
+def test_state_is_written_about_once_a_second_not_once_a_page(sandbox: Sandbox) -> None:
+    run = run_tap(settings_for(sandbox, page_size=10), catalog=OFFERS)
+
+    pages = len([r for r in sandbox.requests() if "/ats/" in r.path])
+    assert pages > 100
+    assert len(run.states) < pages / 5
+
+
+def test_duplicate_partitions_count_as_the_earliest_one(sandbox: Sandbox) -> None:
+    integration_id = sandbox.integration_ids[0]
+    state = state_with(integration_id, "2025-06-01T00:00:00.000Z")
+    partitions = state["bookmarks"]["ats_offers"]["partitions"]
+    partitions.append({**partitions[0], "replication_key_value": "2025-01-01T00:00:00.000Z"})
+    partitions.append({**partitions[0], "replication_key_value": "2025-09-01T00:00:00.000Z"})
+
+    run = run_tap(settings_for(sandbox), state=state, catalog=OFFERS)
+
+    [request, *_] = [
+        r
+        for r in sandbox.requests()
+        if r.path.endswith("/ats/offers") and r.integration_id == integration_id
+    ]
+    assert request.params["updated_after"] == "2025-01-01T00:00:00.000Z"
+    assert run.partition("ats_offers", integration_id)
+    assert any("more than once" in warning for warning in run.warnings)

@@ -1,0 +1,131 @@
+"""What is not asked for does not leave the machine; what is mapped is mapped as the SDK does it."""
+
+from __future__ import annotations
+
+import hashlib
+
+from kombo_sandbox import Sandbox
+from tests.tap_run import catalog_with, run_tap, settings_for
+
+
+def test_deselected_streams_are_not_asked_for(sandbox: Sandbox) -> None:
+    run = run_tap(settings_for(sandbox), catalog=catalog_with("ats_jobs"))
+
+    assert set(run.schemas) == {"ats_jobs"}
+    assert {r.path for r in sandbox.requests()} == {"/check-api-key", "/ats/jobs"}
+
+
+def test_deselected_fields_are_in_no_message(sandbox: Sandbox) -> None:
+    catalog = catalog_with(
+        "ats_offers",
+        deselected=[
+            "ats_offers.status",
+            "ats_offers.application.candidate",
+            "ats_offers.remote_id",
+        ],
+    )
+    sandbox.patch("ats_offers", sandbox.records("ats_offers")[0]["id"], {"status": {"a": "b"}})
+
+    run = run_tap(settings_for(sandbox), catalog=catalog)
+
+    schema = run.schemas["ats_offers"]["properties"]
+    assert "status" not in schema
+    assert "candidate" not in schema["application"]["properties"]
+    assert len(run.records["ats_offers"]) == len(sandbox.records("ats_offers"))
+    for record in run.records["ats_offers"]:
+        assert "status" not in record
+        assert "remote_id" not in record
+        assert set(record["application"] or {}) <= {"job"}
+        assert record["additional_fields"] is None
+
+
+def test_a_wrong_value_with_deselected_parts_is_left_out_whole(sandbox: Sandbox) -> None:
+    offer = sandbox.records("ats_offers")[0]
+    people = [{"candidate": {"first_name": "Deselected"}}]
+    sandbox.patch("ats_offers", offer["id"], {"application": people})
+    catalog = catalog_with("ats_offers", deselected=["ats_offers.application.candidate.first_name"])
+
+    run = run_tap(settings_for(sandbox), catalog=catalog)
+
+    assert b"Deselected" not in run.stdout
+    [record] = [r for r in run.records["ats_offers"] if r["id"] == offer["id"]]
+    assert record["application"] is None
+
+
+def test_keys_come_even_if_they_are_deselected(sandbox: Sandbox) -> None:
+    catalog = catalog_with("ats_offers", deselected=["ats_offers.id", "ats_offers.changed_at"])
+
+    run = run_tap(settings_for(sandbox), catalog=catalog)
+
+    assert all(record["id"] and record["changed_at"] for record in run.records["ats_offers"])
+
+
+def test_an_older_catalog_keeps_new_fields_in_additional_fields(sandbox: Sandbox) -> None:
+    catalog = catalog_with("ats_offers")
+    [entry] = [e for e in catalog["streams"] if e["tap_stream_id"] == "ats_offers"]
+    del entry["schema"]["properties"]["status"]
+
+    run = run_tap(settings_for(sandbox), catalog=catalog)
+
+    truth = {r["id"]: r["status"] for r in sandbox.records("ats_offers")}
+    for record in run.records["ats_offers"]:
+        assert "status" not in record
+        assert record["additional_fields"] == {"status": truth[record["id"]]}
+
+
+def test_stream_maps_hash_drop_and_rename(sandbox: Sandbox) -> None:
+    maps = {
+        "ats_candidates": {
+            "last_name": "md5(last_name)",
+            "email_addresses": "__NULL__",
+            "__alias__": "people",
+        }
+    }
+
+    run = run_tap(settings_for(sandbox, stream_maps=maps), catalog=catalog_with("ats_candidates"))
+
+    truth = {r["id"]: r for r in sandbox.records("ats_candidates")}
+    assert set(run.records) == set(run.schemas) == {"people"}
+    assert "email_addresses" not in run.schemas["people"]["properties"]
+    assert {r["id"] for r in run.records["people"]} == set(truth)
+    for record in run.records["people"]:
+        name = truth[record["id"]]["last_name"]
+        if name:
+            assert record["last_name"] == hashlib.md5(name.encode()).hexdigest()  # noqa: S324
+        assert "email_addresses" not in record
+
+
+def test_a_stream_that_maps_remove_is_not_even_asked_for(sandbox: Sandbox) -> None:
+    run = run_tap(
+        settings_for(sandbox, stream_maps={"ats_offers": None}),
+        catalog=catalog_with("ats_offers", "ats_jobs"),
+    )
+
+    assert run.code == 0
+    assert set(run.records) == set(run.schemas) == {"ats_jobs"}
+    assert "/ats/offers" not in {r.path for r in sandbox.requests()}
+
+
+def test_flattening_gives_flat_columns_as_their_schema_says(sandbox: Sandbox) -> None:
+    run = run_tap(
+        settings_for(sandbox, flattening_enabled=True, flattening_max_depth=3),
+        catalog=catalog_with("ats_offers"),
+    )
+
+    truth = {r["id"]: r for r in sandbox.records("ats_offers")}
+    columns = run.schemas["ats_offers"]["properties"]
+    assert "application__candidate__last_name" in columns
+    assert len(run.records["ats_offers"]) == len(truth)
+    for record in run.records["ats_offers"]:
+        application = truth[record["id"]]["application"]
+        if application and application["candidate"]:
+            expected = application["candidate"]["last_name"]
+            assert record["application__candidate__last_name"] == expected
+
+
+def test_the_schema_can_be_written_without_reading_anything(sandbox: Sandbox) -> None:
+    run = run_tap(settings_for(sandbox), "--test=schema")
+
+    assert run.code == 0
+    assert set(run.schemas) == {"ats_applications", "ats_candidates", "ats_jobs", "ats_offers"}
+    assert sandbox.requests() == []

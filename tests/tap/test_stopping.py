@@ -1,0 +1,133 @@
+"""A run that is told to end does so soon, in order, and the next one goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from typing import Any
+
+import pytest
+
+from kombo_sandbox import Sandbox
+from tests.tap_run import TapRun, catalog_with, run_tap, settings_for, tap_process
+
+OFFERS = catalog_with("ats_offers")
+
+
+def stop_after_first_record(
+    settings: dict[str, Any], signum: signal.Signals
+) -> tuple[TapRun, float]:
+    with tap_process(settings, catalog=OFFERS) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(2)]
+        process.send_signal(signum)
+        began = time.monotonic()
+        stdout, stderr = process.communicate(timeout=30)
+        took = time.monotonic() - began
+    return TapRun(process.returncode, b"".join(lines) + stdout, stderr.decode()), took
+
+
+@pytest.mark.parametrize(
+    ("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["SIGTERM", "SIGINT"]
+)
+def test_a_signal_ends_the_run_after_a_last_whole_state(
+    sandbox: Sandbox, signum: signal.Signals, code: int
+) -> None:
+    sandbox.fault(path="/ats/offers", delay=0.3)
+    settings = settings_for(sandbox, page_size=20)
+
+    run, took = stop_after_first_record(settings, signum)
+
+    assert run.code == code
+    assert took < 5
+    assert run.messages[-1]["type"] == "STATE"
+    assert "Traceback" not in run.stderr
+    assert any(signum.name in warning for warning in run.warnings)
+    sandbox.clear_faults()
+    rest = run_tap(settings, state=run.state, catalog=OFFERS)
+    truth = {record["id"] for record in sandbox.records("ats_offers")}
+    assert set(run.ids("ats_offers")) | set(rest.ids("ats_offers")) == truth
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param({"hang": True}, id="a request that hangs"),
+        pytest.param(
+            {"status": 429, "headers": {"ratelimit-reset": "200"}}, id="a wait for the limit"
+        ),
+        pytest.param({"status": 503}, id="a back-off"),
+    ],
+)
+def test_a_signal_ends_the_run_also_while_it_waits(sandbox: Sandbox, fault: dict[str, Any]) -> None:
+    sandbox.fault(path="/ats/offers", skip=3, **fault)
+
+    run, took = stop_after_first_record(settings_for(sandbox, page_size=20), signal.SIGTERM)
+
+    assert run.code == 143
+    assert took < 5
+    assert run.messages[-1]["type"] == "STATE"
+
+
+def test_a_closed_pipe_ends_the_run_with_one_line(sandbox: Sandbox) -> None:
+    sandbox.fault(path="/ats/offers", delay=0.2)
+    with tap_process(settings_for(sandbox, page_size=5), catalog=OFFERS) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+        process.stdout = None
+        _, stderr = process.communicate(timeout=10)
+
+    run = TapRun(process.returncode, b"", stderr.decode())
+    assert run.code == 1
+    [error] = run.errors
+    assert "closed the pipe" in error
+    assert "Traceback" not in run.stderr
+    assert "Exception ignored" not in run.stderr
+    asked = len(sandbox.requests())
+    time.sleep(0.5)
+    assert len(sandbox.requests()) == asked
+
+
+def test_a_target_that_reads_no_more_does_not_keep_the_run_alive(sandbox: Sandbox) -> None:
+    with tap_process(settings_for(sandbox), catalog=OFFERS) as process:
+        time.sleep(2.5)  # the pipe is full by now
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == 143
+
+
+def test_a_second_signal_ends_the_run_at_once(sandbox: Sandbox) -> None:
+    with tap_process(settings_for(sandbox), catalog=OFFERS) as process:
+        time.sleep(2.5)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=2) == 143
+
+
+def test_a_slow_target_slows_the_reading(sandbox: Sandbox) -> None:
+    """What is not written is not read ahead without bounds either."""
+    settings = settings_for(sandbox, page_size=10, concurrency=2)
+    with tap_process(settings, catalog=OFFERS) as process:
+        time.sleep(3)
+        asked = len(sandbox.requests())
+        assert process.stdout is not None
+        written = os.read(process.stdout.fileno(), 1 << 16).count(b'"RECORD"') // 10
+
+    assert asked < written + 20
+    assert asked < len(sandbox.records("ats_offers")) / 10
+
+
+def test_what_is_written_before_the_kill_is_whole_lines_and_one_cut_at_most(
+    sandbox: Sandbox,
+) -> None:
+    sandbox.fault(path="/ats/offers", delay=0.05)
+    with tap_process(settings_for(sandbox, page_size=10), catalog=OFFERS) as process:
+        time.sleep(1.6)
+        process.kill()
+        stdout, _ = process.communicate()
+
+    for line in stdout.split(b"\n")[:-1]:
+        json.loads(line)
