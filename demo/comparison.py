@@ -1,0 +1,127 @@
+"""Are the rows of a table what Kombo holds? Column by column, for any stream, from its schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+Record = dict[str, Any]
+Row = dict[str, Any]
+Key = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """What the catalog says of a stream, and thereby of the table that a target makes of it."""
+
+    name: str
+    key: tuple[str, ...]
+    columns: Mapping[str, Mapping[str, Any]]
+    is_incremental: bool
+
+    def key_of(self, row: Mapping[str, Any]) -> Key:
+        return tuple(row[name] for name in self.key)
+
+
+def tables(catalog: Path) -> list[Table]:
+    """Read the tap's catalog: all streams, selected or not."""
+    return [
+        Table(
+            name=entry["tap_stream_id"],
+            key=tuple(entry["key_properties"]),
+            columns=entry["schema"]["properties"],
+            is_incremental=entry["replication_method"] == "INCREMENTAL",
+        )
+        for entry in json.loads(catalog.read_text())["streams"]
+    ]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A value that is not in the database as it is in Kombo."""
+
+    table: str
+    key: Key
+    column: str
+    in_kombo: Any
+    in_database: Any
+
+    def __str__(self) -> str:
+        return (
+            f"{self.table} {'/'.join(map(str, self.key))}, {self.column}: "
+            f"{self.in_kombo!r:.200} in Kombo, {self.in_database!r:.200} in the database"
+        )
+
+
+def differences(
+    table: Table, records: Mapping[str, Iterable[Record]], rows: Iterable[Row]
+) -> Iterator[Difference]:
+    """Compare a table with what Kombo holds.
+
+    Args:
+        table: The table.
+        records: Kombo's records by integration.
+        rows: All rows; further columns, as targets add them, do not matter.
+    """
+    expected = {
+        table.key_of(row): row
+        for integration_id, found in records.items()
+        for row in (expected_row(table, record, integration_id) for record in found)
+    }
+    found = {table.key_of(row): row for row in rows}
+    for key in expected.keys() - found.keys():
+        yield Difference(table.name, key, "the row", "there", "missing")
+    for key in found.keys() - expected.keys():
+        yield Difference(table.name, key, "the row", "missing", "there")
+    for key in expected.keys() & found.keys():
+        for column, value in expected[key].items():
+            actual = found[key].get(column, "no such column")
+            if not _is_same(value, actual):
+                yield Difference(table.name, key, column, value, actual)
+
+
+def expected_row(table: Table, record: Record, integration_id: str) -> Row:
+    """Say what a record is to look like in a database."""
+    sent = expected_record(table, record, integration_id)
+    return {name: _column_value(sent[name], schema) for name, schema in table.columns.items()}
+
+
+def expected_record(table: Table, record: Record, integration_id: str) -> Record:
+    """Say what the tap is to make of a record."""
+    unknown = {name: value for name, value in record.items() if name not in table.columns}
+    sent = record | {
+        "integration_id": integration_id,
+        "_sdc_deleted_at": record.get("remote_deleted_at"),
+        "additional_fields": unknown or None,
+    }
+    return {name: sent.get(name) for name in table.columns}
+
+
+def _column_value(value: Any, schema: Mapping[str, Any]) -> Any:
+    types = schema.get("type", [])
+    types = [types] if isinstance(types, str) else types
+    if isinstance(value, str) and "array" not in types:
+        if schema.get("format") == "date-time":
+            return datetime.fromisoformat(value).astimezone(UTC).replace(tzinfo=None)
+        if schema.get("format") == "date":
+            return date.fromisoformat(value)
+    if isinstance(value, list) and "object" not in types:
+        return [_column_value(item, schema.get("items", {})) for item in value]
+    # All else stays JSON, in jsonb; a number keeps its digits, which a float would not.
+    return json.loads(json.dumps(value), parse_float=Decimal)
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Compare as JSON does, where true is not 1."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_is_same(one[k], other[k]) for k in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_is_same, one, other))
+    return bool(one == other)

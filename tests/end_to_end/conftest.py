@@ -1,0 +1,193 @@
+"""One Kombo, one database, and two runs of Meltano with changes between them, for all tests here.
+
+The tests only look at what was there at each moment, so they run in any order.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import requests
+from psycopg import sql
+
+from demo.comparison import Record, Row, Table, tables
+from demo.pipeline import PROJECT, Pipeline, plugins
+from demo.postgres import Postgres, postgres
+from demo.processes import running
+from kombo_sandbox import Request, Sandbox
+from tap_kombo.streams import MODELS
+
+CATALOG = tables(PROJECT / "catalog.json")
+PATHS = {model.name: model.path for model in MODELS}
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Kombo and the database when a run has ended.
+
+    Attributes:
+        held: What Kombo holds: stream -> integration -> records.
+        rows: What the tables hold: stream -> rows.
+        requests: What that run asked Kombo for.
+        log: What the run said.
+        clock: Kombo's clock before and after the run.
+    """
+
+    held: dict[str, dict[str, list[Record]]]
+    rows: dict[str, list[Row]]
+    requests: list[Request]
+    log: str
+    clock: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What happened in Kombo between the runs: ids of offers.
+
+    Attributes:
+        changed: Their own fields.
+        nested: Only what they show of others.
+        deleted: They are gone from the tool.
+        found: The ids that Kombo itself names when asked for changes: stream -> ids.
+    """
+
+    changed: set[str]
+    nested: set[str]
+    deleted: set[str]
+    found: dict[str, set[str]]
+
+
+@dataclass(frozen=True)
+class Journey:
+    """What Kombo's records went through, from the first run to the second.
+
+    Attributes:
+        state: What Meltano keeps between the runs.
+    """
+
+    first: Moment
+    state: dict[str, Any]
+    changes: Changes
+    second: Moment
+
+
+@pytest.fixture(scope="session")
+def installed_plugins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    folder = tmp_path_factory.mktemp("install")
+    with plugins(Pipeline(folder, {}, folder / "log").install):
+        yield
+
+
+@pytest.fixture(scope="session")
+def database() -> Iterator[Postgres]:
+    with postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def kombo() -> Iterator[Sandbox]:
+    """A Kombo with three integrations, which only tests here know; they leave it as it is."""
+    with running(lambda: Sandbox(integrations=3, offers=200, seed=3), Sandbox.stop) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="session")
+def journey(
+    installed_plugins: None,  # noqa: ARG001  # they must be there
+    database: Postgres,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Journey]:
+    folder = tmp_path_factory.mktemp("journey")
+    with running(lambda: Sandbox(integrations=3, offers=400, seed=7), Sandbox.stop) as sandbox:
+        target = {"TARGET_POSTGRES_SQLALCHEMY_URL": database.url}
+        settings = {**settings_for(sandbox), **target}
+        sandbox.advance(seconds=3600)
+        pipeline = Pipeline(folder, settings, folder / "first.log")
+        first = run(pipeline, sandbox, database)
+        state = pipeline.state("target-postgres")
+        # What the first run has read is out of reach of the second one's lookback.
+        sandbox.advance(seconds=3600)
+        changes = change(sandbox)
+        second = run(Pipeline(folder, settings, folder / "second.log"), sandbox, database)
+        yield Journey(first, state, changes, second)
+
+
+def settings_for(sandbox: Sandbox) -> dict[str, str]:
+    return {
+        "TAP_KOMBO_API_URL": sandbox.url,
+        "TAP_KOMBO_API_KEY": sandbox.api_key,
+        "TAP_KOMBO_INTEGRATION_IDS": json.dumps(sandbox.integration_ids),
+    }
+
+
+def run(pipeline: Pipeline, sandbox: Sandbox, database: Postgres) -> Moment:
+    sandbox.clear_requests()
+    before = sandbox.clock()
+    pipeline.run("target-postgres")
+    return Moment(
+        held={table.name: held_by(sandbox, table) for table in CATALOG},
+        rows={table.name: rows_of(database, "kombo", table) for table in CATALOG},
+        requests=sandbox.requests(),
+        log=pipeline.log.read_text(),
+        clock=(before, sandbox.clock()),
+    )
+
+
+def held_by(sandbox: Sandbox, table: Table) -> dict[str, list[Record]]:
+    return {name: sandbox.records(table.name, name) for name in sandbox.integration_ids}
+
+
+def rows_of(database: Postgres, schema: str, table: Table) -> list[Row]:
+    query = sql.SQL("SELECT * FROM {}").format(sql.Identifier(schema, table.name))
+    return database.rows(query)
+
+
+def change(sandbox: Sandbox) -> Changes:
+    since = sandbox.clock()
+    live = sandbox.records("ats_offers", include_deleted=False)
+    single = [
+        offer["id"]
+        for offer in live
+        if [other["application_id"] for other in live].count(offer["application_id"]) == 1
+    ]
+    *changed, nested, deleted = single[:: len(single) // 6][:6]
+    return Changes(
+        changed=set(sandbox.change("ats_offers", ids=changed)),
+        nested=set(sandbox.change_nested("ats_offers", ids=[nested])),
+        deleted=set(sandbox.delete("ats_offers", ids=[deleted])),
+        found={table.name: found_since(sandbox, table, since) for table in CATALOG},
+    )
+
+
+def found_since(sandbox: Sandbox, table: Table, since: str) -> set[str]:
+    """Ask as Kombo's documentation says, without the tap; of a full table, all is found."""
+    params = {"include_deleted": "true"}
+    if table.is_incremental:
+        params["updated_after"] = since
+    return {
+        record["id"]
+        for integration_id in sandbox.integration_ids
+        for record in pages(sandbox, PATHS[table.name], integration_id, params)
+    }
+
+
+def pages(
+    sandbox: Sandbox, path: str, integration_id: str, params: dict[str, str]
+) -> Iterator[Record]:
+    headers = {
+        "Authorization": f"Bearer {sandbox.api_key}",
+        "X-Integration-Id": integration_id,
+    }
+    cursor: dict[str, str] | None = {}
+    while cursor is not None:
+        answer = requests.get(
+            sandbox.url + path, params=params | cursor, headers=headers, timeout=10
+        )
+        answer.raise_for_status()
+        data = answer.json()["data"]
+        yield from data["results"]
+        cursor = {"cursor": data["next"]} if data["next"] else None
