@@ -1,0 +1,201 @@
+"""Kombo's endpoints: who may ask, for what, and the envelope of the answer."""
+
+import traceback
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from kombo_sandbox.clock import iso, moment
+from kombo_sandbox.errors import KomboError, envelope
+from kombo_sandbox.filters import IDS, Filter
+from kombo_sandbox.integrations import Integration, details
+from kombo_sandbox.models import SERVED, Model
+from kombo_sandbox.world import World
+
+JSON = "application/json; charset=utf-8"
+
+
+class Kombo:
+    """The endpoints over one world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._store = world.store
+
+    def routes(self) -> list[BaseRoute]:
+        return [
+            Route("/v1/check-api-key", self._check_api_key),
+            Route("/v1/integrations/{integration_id}", self._integration),
+            *(Route(f"/v1{model.path}", self._listing(model)) for model in SERVED),
+        ]
+
+    async def _check_api_key(self, request: Request) -> Response:
+        self._authenticate(request)
+        return _success({"environment_id": "2" * 24, "customer_id": "3" * 24})
+
+    async def _integration(self, request: Request) -> Response:
+        self._authenticate(request)
+        integration = self._find(request.path_params["integration_id"])
+        return _success(details(integration, self._store.fields()))
+
+    def _listing(self, model: Model) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
+            self._authenticate(request)
+            named = request.path_params.get("integration_id")
+            integration = self._find(named or request.headers.get("x-integration-id"))
+            integration.check_readable(model)
+            return self._list(model, integration, Query(request, model))
+
+        return endpoint
+
+    def _authenticate(self, request: Request) -> None:
+        if request.headers.get("authorization") != f"Bearer {self._world.api_key}":
+            raise KomboError("PLATFORM.AUTHENTICATION_INVALID", "The API key is not valid.")
+
+    def _find(self, integration_id: str | None) -> Integration:
+        if not integration_id:
+            raise KomboError("PLATFORM.INPUT_INVALID", "The header X-Integration-Id is missing.")
+        if integration_id not in self._store.integrations:
+            message = f'There is no integration "{integration_id}".'
+            raise KomboError("PLATFORM.INTEGRATION_NOT_FOUND", message)
+        return self._store.integrations[integration_id]
+
+    def _list(self, model: Model, integration: Integration, query: "Query") -> Response:
+        now = self._world.clock.now()
+        after = 0
+        if query.cursor is not None:
+            try:
+                after = self._world.cursors.read(query.cursor, model.id, integration.id, now)
+            except ValueError as error:
+                raise invalid("cursor", str(error)) from error
+        conditions: list[str] = []
+        values: dict[str, str] = {}
+        if not query.include_deleted:
+            conditions.append("r.state = 0")
+        if query.updated_after is not None:
+            than = ">" if self._world.strict else ">="
+            conditions.append(f"r.touched_at {than} :updated_after")
+            values["updated_after"] = query.updated_after
+        for one, value in query.filters.items():
+            if one.name in integration.unsupported_filters:
+                if not query.ignore_unsupported_filters:
+                    return _page(model, [], None)
+                continue
+            if one is IDS:
+                self._check_known(model, integration, value)
+            conditions.append(one.condition)
+            values[one.name] = value
+        page = self._store.page(
+            model,
+            integration.seq,
+            after=after,
+            limit=-1 if query.page_size is None else query.page_size + 1,
+            conditions=conditions,
+            values=values,
+        )
+        following = None
+        if query.page_size is not None and len(page) > query.page_size:
+            page.pop()
+            following = self._world.cursors.issue(model.id, integration.id, page[-1][0], now)
+        return _page(model, [body for _, body in page], following)
+
+    def _check_known(self, model: Model, integration: Integration, ids: str) -> None:
+        unknown = self._store.unknown_ids(model, integration.seq, ids)
+        if unknown:
+            message = f"The integration has no {model.id} with the id {unknown[0]}."
+            raise KomboError("PLATFORM.INPUT_INVALID", message, status=404)
+
+
+class Query:
+    """The query parameters of a list endpoint.
+
+    Nothing is remembered from the page before: what is not sent with a cursor does not apply.
+    """
+
+    def __init__(self, request: Request, model: Model) -> None:
+        given = request.query_params.multi_items()
+        self._given = dict(given)
+        listing = model.listing
+        if len(self._given) != len(given):
+            raise KomboError("PLATFORM.INPUT_INVALID", "A parameter was given twice.")
+        self.cursor = None
+        self.page_size = None
+        if listing.largest_page is not None:
+            self.cursor = self._given.pop("cursor", None)
+            self.page_size = self._size(listing.largest_page)
+        self.include_deleted = self.ignore_unsupported_filters = False
+        self.updated_after = None
+        if listing.tracks_changes:
+            self.include_deleted = self._flag("include_deleted")
+            self.ignore_unsupported_filters = self._flag("ignore_unsupported_filters")
+            self.updated_after = self._read("updated_after", lambda text: iso(moment(text)))
+        self.filters: dict[Filter, str] = {}
+        for one in model.all_filters:
+            value = self._read(one.name, one.read)
+            if value is not None:
+                self.filters[one] = value
+        if self._given:
+            raise invalid(next(iter(self._given)), f"is no parameter of {model.path}")
+
+    def _read(self, name: str, read: Callable[[str], str]) -> str | None:
+        text = self._given.pop(name, None)
+        try:
+            return None if text is None else read(text)
+        except ValueError as error:
+            raise invalid(name, str(error)) from error
+
+    def _size(self, largest: int) -> int:
+        text = self._given.pop("page_size", "100")
+        if not (text.isascii() and text.isdigit() and 1 <= int(text) <= largest):
+            raise invalid("page_size", f"must be a number from 1 to {largest}")
+        return int(text)
+
+    def _flag(self, name: str) -> bool:
+        text = self._given.pop(name, "false")
+        if text not in {"true", "false"}:
+            raise invalid(name, "must be true or false")
+        return text == "true"
+
+
+def invalid(parameter: str, what: str) -> KomboError:
+    return KomboError("PLATFORM.INPUT_INVALID", f"The parameter {parameter} {what}.")
+
+
+def error_response(error: KomboError) -> Response:
+    return Response(envelope(error.code, str(error)), status_code=error.status, media_type=JSON)
+
+
+def _success(data: dict[str, Any]) -> Response:
+    return JSONResponse({"status": "success", "data": data})
+
+
+def _page(model: Model, records: list[bytes], following: str | None) -> Response:
+    cursor = b"null" if following is None else b'"' + following.encode() + b'"'
+    data = model.listing.data % {b"next": cursor, b"records": b",".join(records)}
+    return Response(b'{"status":"success","data":%b}' % data, media_type=JSON)
+
+
+async def _kombo_error(_: Request, error: KomboError) -> Response:
+    return error_response(error)
+
+
+async def _http_error(_: Request, error: HTTPException) -> Response:
+    body = envelope(None, error.detail)
+    return Response(body, status_code=error.status_code, media_type=JSON)
+
+
+async def _bug(_: Request, error: Exception) -> Response:
+    traceback.print_exception(error)
+    body = envelope(None, f"The sandbox has a bug: {error!r}")
+    return Response(body, status_code=500, media_type=JSON)
+
+
+ERROR_HANDLERS: dict[Any, Any] = {
+    KomboError: _kombo_error,
+    HTTPException: _http_error,
+    Exception: _bug,
+}

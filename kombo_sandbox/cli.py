@@ -1,0 +1,185 @@
+"""The command ``kombo-sandbox``: serve a sandbox, or drive one that runs."""
+
+import argparse
+import json
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from kombo_sandbox.handle import Handle, SandboxError
+from kombo_sandbox.models import CATEGORIES
+from kombo_sandbox.sandbox import DEFAULT_KEY
+
+_PORT = 8400
+
+_ON_RECORDS = {
+    "change": "give records new values",
+    "change-nested": "change only what is nested in records",
+    "delete": "delete records",
+    "anonymise": "empty records, as Kombo does 14 days after they were deleted",
+    "restore": "bring deleted records back",
+    "add": "add records",
+}
+_ON_THE_WHOLE = {
+    "state": "show the key and the integrations",
+    "clock": "show what the sandbox's clock says",
+    "requests": "show the requests seen so far",
+    "clear-requests": "forget the requests seen so far",
+    "clear-faults": "let everything succeed again",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; a sentence on stderr and status 1 if it cannot be done."""
+    options = vars(_parser().parse_args(arguments))
+    run = options.pop("run")
+    try:
+        run(options)
+    except (SandboxError, ValueError) as error:
+        sys.stderr.write(f"kombo-sandbox: {error}\n")
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kombo-sandbox", description="A local Kombo to try things on."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    serve = commands.add_parser("serve", help="serve a sandbox until it is stopped")
+    serve.set_defaults(run=_serve)
+    option = serve.add_argument
+    option("--host", default="127.0.0.1")
+    option("--port", type=int, default=_PORT, help="0: any free port")
+    option("--data", type=Path, help="keep the data in this file; what it holds already is served")
+    option("--key", default=DEFAULT_KEY, help="the API key that is valid")
+    option("--seed", type=int, default=1, help="other seed, other people")
+    option("--integrations", type=int, default=3, help="how many connections to tools there are")
+    option("--offers", default="100", help="of each integration, or by commas one number for each")
+    option("--categories", default="ATS", help="by commas: so many connections to tools of each")
+    option("--employees", type=int, help="of each HRIS tool, learners and orders of the others")
+    option("--clock", help="what the sandbox's clock says at the start")
+    option("--latency", type=float, default=0.0, help="seconds that each request takes at least")
+    option("--rate-limit", type=int, default=1_000_000, help="requests in a window")
+    option("--rate-window", type=float, default=60.0, help="seconds of that window")
+    option("--cursor-lifetime", type=float, default=86_400.0, help="seconds on the sandbox's clock")
+    option("--strict", action="store_true", help="updated_after means later than")
+    option("--gzip", action="store_true", help="compress for clients that accept it")
+    option("--json", action="store_true", help="say as JSON when it is ready")
+    option("--until-eof", action="store_true", help="stop at the end of stdin")
+
+    for name, what in _ON_RECORDS.items():
+        command = _driving(commands, name, what)
+        command.add_argument("model", help="such as ats_offers")
+        command.add_argument("--integration", dest="integration_id", help="only of this one")
+        command.add_argument("--count", type=int, default=1)
+        if name != "add":
+            command.add_argument("--ids", type=lambda text: text.split(","), help="by commas")
+    for name, what in _ON_THE_WHOLE.items():
+        _driving(commands, name, what)
+    _driving(commands, "advance", "move the sandbox's clock").add_argument("seconds", type=float)
+    _fault(_driving(commands, "fault", "let requests fail"))
+    return parser
+
+
+def _fault(command: argparse.ArgumentParser) -> None:
+    command.argument_default = argparse.SUPPRESS
+    option = command.add_argument
+    option("--path", help="only this path, such as /ats/offers")
+    option("--integration", dest="integration_id", help="only for this integration")
+    option("--skip", type=int, help="let so many requests pass first")
+    option("--count", type=int, help="let so many fail, instead of all")
+    option("--status", type=int, help="HTTP status")
+    option("--code", help="Kombo's error code")
+    option("--log-url")
+    option("--body", help="text instead of Kombo's envelope")
+    option("--content-type")
+    option("--delay", type=float, help="seconds to wait before the answer")
+    option("--cut-body", type=float, help="break off after so many bytes, or that part (below 1)")
+    option("--hang", action="store_true", help="never answer")
+    option("--close", action="store_true", help="break the connection instead of an answer")
+    option("--expired-cursor", action="store_true", help="refuse cursors")
+
+
+def _driving(commands: Any, name: str, what: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(name, help=what)
+    command.add_argument("--url", default=f"http://127.0.0.1:{_PORT}", help="of the sandbox")
+    command.set_defaults(run=_drive, operation=name.replace("-", "_"))
+    return command
+
+
+def _drive(options: dict[str, Any]) -> None:
+    url, operation = options.pop("url"), options.pop("operation")
+    result = Handle(url).call(operation, **options)
+    for one in result if isinstance(result, list) else [result]:
+        if one is not None:
+            _say(one if isinstance(one, str) else json.dumps(one))
+
+
+def _serve(options: dict[str, Any]) -> None:
+    # Imported here, as those who only drive a sandbox need none of it.
+    from kombo_sandbox import server  # noqa: PLC0415
+    from kombo_sandbox.cursors import Cursors  # noqa: PLC0415
+    from kombo_sandbox.world import Budget, World, open_store  # noqa: PLC0415
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit())
+    if options["until_eof"]:
+        server.stop_at_end_of_stdin()
+    with (
+        tempfile.TemporaryDirectory(prefix="kombo-sandbox-") as directory,
+        server.listen(options["host"], options["port"]) as listener,
+    ):
+        store, clock, seeder = open_store(
+            options["data"] or Path(directory, "data.sqlite"),
+            seed=options["seed"],
+            sizes=_sizes(options),
+            starts=options["clock"],
+        )
+        world = World(
+            store=store,
+            clock=clock,
+            seeder=seeder,
+            cursors=Cursors(store.setting("cursor_key"), options["cursor_lifetime"]),
+            budget=Budget(options["rate_limit"], options["rate_window"]),
+            api_key=options["key"],
+            latency=options["latency"],
+            strict=options["strict"],
+        )
+        host, port = listener.getsockname()[:2]
+
+        def ready() -> None:
+            url, ids = f"http://{host}:{port}/v1", list(store.integrations)
+            state = {"url": url, "api_key": world.api_key, "integration_ids": ids}
+            sentence = f"Kombo sandbox at {url}, key {world.api_key}, integrations {' '.join(ids)}"
+            _say(json.dumps(state) if options["json"] else sentence)
+
+        server.run(server.application(world, gzip=options["gzip"]), listener, ready)
+        store.close()
+
+
+def _sizes(options: dict[str, Any]) -> list[tuple[str, int]]:
+    """The category of each integration, and its size."""
+    offers = [int(size) for size in options["offers"].split(",")]
+    integrations, employees = options["integrations"], options["employees"]
+    if len(offers) == 1:
+        offers *= integrations
+    if len(offers) != integrations:
+        raise ValueError(f"--offers has {len(offers)} numbers for {integrations} integrations")
+    categories = options["categories"].split(",")
+    if unknown := set(categories) - set(CATEGORIES):
+        known = ", ".join(CATEGORIES)
+        raise ValueError(f"there is no category {unknown.pop()!r}, but {known}")
+    return [
+        (category, size if category == "ATS" or employees is None else employees)
+        for category in categories
+        for size in offers
+    ]
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()

@@ -1,0 +1,104 @@
+"""The running server: uvicorn on a socket of ours, stopped cleanly by a signal."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from kombo_sandbox.api import ERROR_HANDLERS, Kombo
+from kombo_sandbox.control import Control
+from kombo_sandbox.front import Front
+from kombo_sandbox.world import World
+
+# Longer than any client keeps a connection without using it.
+_KEEP_ALIVE_SECONDS = 75
+
+
+def application(world: World, *, gzip: bool) -> ASGIApp:
+    """The ASGI application; with ``gzip`` it compresses for clients that accept it."""
+    app = Starlette(
+        routes=[*Kombo(world).routes(), *Control(world).routes()],
+        middleware=[Middleware(GZipMiddleware)] if gzip else [],
+        exception_handlers=ERROR_HANDLERS,
+    )
+    return Front(app, world)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there (port 0: any free port); ValueError if it cannot."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else error
+        raise ValueError(f"cannot listen on {host} port {port}: {reason}") from error
+
+
+def run(app: ASGIApp, listener: socket.socket, ready: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT; calls ``ready`` once connections are accepted."""
+    config = uvicorn.Config(
+        app,
+        http=_Connection,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        date_header=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=0,
+    )
+    _Server(config, ready).run(sockets=[listener])
+
+
+def stop_at_end_of_stdin() -> None:
+    """Stop this process when the one that holds the other end of stdin is gone."""
+
+    def wait() -> None:
+        while os.read(sys.stdin.fileno(), 1024):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+class _Connection(HttpToolsProtocol):
+    """A connection that sends at once, and that a fault can break."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        # Head and body are two writes: otherwise the second waits 40 ms for an acknowledgement.
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["state"]["transport"] = self.transport
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Unlike uvicorn's own, a signal that stopped the server is not raised once more."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.handle_exit)
+        yield
