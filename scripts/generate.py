@@ -16,6 +16,7 @@ from typing import Any
 
 from singer_sdk.helpers.capabilities import FLATTENING_CONFIG, STREAM_MAPS_CONFIG
 
+from tap_kombo.answers import FAMILIES
 from tap_kombo.settings import SETTINGS
 from tap_kombo.streams import MODELS, ChangedSinceStream
 from tap_kombo.tap import TapKombo
@@ -132,12 +133,18 @@ def streams_table() -> str:
         (
             f"`{model.name}`",
             f"`{model.path}`",
-            "`id`",
+            category(model.name),
+            ", ".join(f"`{name}`" for name in model.key),
             "incremental" if issubclass(model.behaviour, ChangedSinceStream) else "full table",
         )
         for model in MODELS
     ]
-    return table(("Stream", "Endpoint", "Key", "Replication"), rows)
+    return table(("Stream", "Endpoint", "Category", "Key", "Replication"), rows)
+
+
+def category(stream: str) -> str:
+    family = stream.partition("_")[0]
+    return family.upper() if family in FAMILIES else "any"
 
 
 def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import operator
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,9 @@ from kombo.types.basemodel import Unset
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, JsonSchemaWarningKind
 from pydantic_core import core_schema
+
+from tap_kombo import streams
+from tap_kombo.answers import INTEGRATION, INTEGRATION_MODELS, PACKAGES, PAGES
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -109,97 +113,33 @@ def join(first: Shape, second: Shape) -> Shape:
 
 
 class Model(NamedTuple):
-    """A stream, the path of its endpoint, and that endpoint's name in the official client."""
+    """A stream, the path of its endpoint, and where its records stand in an answer."""
 
     stream: str
     path: str
-    client: str | None
-    records: str = "data.results[]"
-    in_document: bool = True
+    records: str
+
+    @property
+    def client(self) -> str | None:
+        """That endpoint's name in the official client; None if the client does not know it."""
+        return CLIENT_NAMES.get(f"get{re.sub('[^a-z]', '', self.path.lower())}")
 
 
-MODELS = (
-    Model("ats_application_stages", "/ats/application-stages", "GetAtsApplicationStages"),
-    Model("ats_applications", "/ats/applications", "GetAtsApplications"),
-    Model("ats_attachments", "/ats/attachments", "GetAtsAttachments", in_document=False),
-    Model("ats_candidates", "/ats/candidates", "GetAtsCandidates"),
-    Model("ats_interviews", "/ats/interviews", "GetAtsInterviews"),
-    Model("ats_jobs", "/ats/jobs", "GetAtsJobs"),
-    Model("ats_notes", "/ats/notes", "GetAtsNotes", in_document=False),
-    Model("ats_offers", "/ats/offers", "GetAtsOffers"),
-    Model("ats_rejection_reasons", "/ats/rejection-reasons", "GetAtsRejectionReasons"),
-    Model("ats_roles", "/ats/roles", "GetAtsRoles"),
-    Model("ats_scorecards", "/ats/scorecards", "GetAtsScorecards", in_document=False),
-    Model("ats_tags", "/ats/tags", "GetAtsTags"),
-    Model("ats_users", "/ats/users", "GetAtsUsers"),
-    Model("hris_absence_types", "/hris/absence-types", "GetHrisAbsenceTypes"),
-    Model("hris_absences", "/hris/absences", "GetHrisAbsences"),
-    Model(
-        "hris_employee_document_categories",
-        "/hris/employee-document-categories",
-        "GetHrisEmployeeDocumentCategories",
-    ),
-    Model("hris_employee_skill_assignments", "/hris/employee-skill-assignments", None),
-    Model("hris_employees", "/hris/employees", "GetHrisEmployees"),
-    Model("hris_employments", "/hris/employments", "GetHrisEmployments"),
-    Model("hris_groups", "/hris/groups", "GetHrisGroups"),
-    Model("hris_legal_entities", "/hris/legal-entities", "GetHrisLegalEntities"),
-    Model("hris_locations", "/hris/locations", "GetHrisLocations"),
-    Model("hris_pay_runs", "/hris/pay-runs", "GetHrisPayRuns", in_document=False),
-    Model("hris_payslips", "/hris/payslips", "GetHrisPayslips", in_document=False),
-    Model(
-        "hris_performance_review_cycles",
-        "/hris/performance-review-cycles",
-        "GetHrisPerformanceReviewCycles",
-    ),
-    Model("hris_performance_reviews", "/hris/performance-reviews", "GetHrisPerformanceReviews"),
-    Model("hris_skills", "/hris/skills", None),
-    Model("hris_staffing_entities", "/hris/staffing-entities", "GetHrisStaffingEntities"),
-    Model("hris_time_off_balances", "/hris/time-off-balances", "GetHrisTimeOffBalances"),
-    Model("hris_timesheets", "/hris/timesheets", "GetHrisTimesheets"),
-    Model("lms_course_progressions", "/lms/course-progressions", None),
-    Model("lms_courses", "/lms/courses", None),
-    Model("lms_skills", "/lms/skills", None),
-    Model("lms_users", "/lms/users", None),
-    Model("assessment_orders", "/assessment/orders", "GetAssessmentOrders"),
-    Model(
-        "assessment_packages", "/assessment/packages", "GetAssessmentPackages", "data.packages[]"
-    ),
-    # One answer holds two streams: the connection, and a row for each of its models, whose `id`
-    # is Kombo's name of the model (hris_employees) and no more unique than that.
-    Model("integrations", "/integrations/{integration_id}", "GetIntegrationsIntegrationID", "data"),
-    Model(
-        "integration_models",
-        "/integrations/{integration_id}",
-        "GetIntegrationsIntegrationID",
-        "data.read_models[]",
-    ),
-    Model(
-        "integration_fields",
-        "/integrations/{integration_id}/integration-fields",
-        "GetIntegrationsIntegrationIDIntegrationFields",
-    ),
-    Model(
-        "custom_fields",
-        "/integrations/{integration_id}/custom-fields",
-        "GetIntegrationsIntegrationIDCustomFields",
-    ),
-)
-
-AI_APPLY = "AI Apply is another product: its rows belong to career sites, not to an integration"
-
-# Lists of Kombo that are no stream, by path. A list that stands neither here nor above stops the
-# script. What is no list needs no row: the attachments of one application or candidate are fetched
-# from the tool itself, forms describe what can be written, DATEV's endpoints are for one tool.
-LEFT_OUT = {
-    "/hris/teams": "deprecated by Kombo; the same teams are in hris_groups",
-    "/assessment/orders/open": "deprecated by Kombo; the same orders are in assessment_orders",
-    "/ai-apply/applications": AI_APPLY,
-    "/ai-apply/career-sites": AI_APPLY,
-    "/ai-apply/job-feeds": AI_APPLY,
-    "/ai-apply/postings": AI_APPLY,
-    "/ai-apply/unified-api/jobs": AI_APPLY,
+SUFFIX = "PositiveResponse"
+CLIENT_NAMES = {
+    name.removesuffix(SUFFIX).lower(): name.removesuffix(SUFFIX)
+    for name in client.__all__
+    if name.startswith("Get") and name.endswith(SUFFIX)
 }
+
+RECORDS = {
+    PAGES: "data.results[]",
+    PACKAGES: "data.packages[]",
+    INTEGRATION: "data",
+    INTEGRATION_MODELS: "data.read_models[]",
+}
+
+MODELS = tuple(Model(row.name, row.path, RECORDS[row.listing]) for row in streams.MODELS)
 
 
 class Override(NamedTuple):
@@ -429,13 +369,10 @@ class ClientJsonSchema(GenerateJsonSchema):
 
 def in_client() -> dict[str, Endpoint]:
     """The GET endpoints of the official client, by its names for them."""
-    suffix = "PositiveResponse"
-    names = [name.removesuffix(suffix) for name in client.__all__ if name.endswith(suffix)]
     return {
         name: Endpoint(answer, answer, parameters_in_client(f"{name}Request"))
-        for name in names
-        if name.startswith("Get")
-        for answer in [json_schema(f"{name}{suffix}")]
+        for name in CLIENT_NAMES.values()
+        for answer in [json_schema(f"{name}{SUFFIX}")]
     }
 
 
@@ -464,11 +401,9 @@ class Kombo:
 
     def endpoints(self, model: Model) -> list[Endpoint]:
         """The descriptions of a model's endpoint, the document's first: its order is kept."""
-        if model.in_document and model.path not in self.document:
-            raise CannotUpdateError(f"Kombo's document has no {model.path}")
-        if model.client and model.client not in self.client:
-            raise CannotUpdateError(f"Kombo's client has no {model.client}")
         found = self.document.get(model.path), self.client.get(model.client or "")
+        if not any(found):
+            raise CannotUpdateError(f"Neither Kombo's document nor its client has {model.path}")
         return [endpoint for endpoint in found if endpoint]
 
     def schema(self, model: Model, overrides: Iterable[Override] = OVERRIDES) -> Schema:
@@ -486,9 +421,13 @@ class Kombo:
         }
 
     def new_lists(self) -> list[str]:
-        known = LEFT_OUT.keys() | {name for model in MODELS for name in (model.path, model.client)}
+        rows = {name for model in MODELS for name in (model.path, model.client)}
         both = [*self.document.items(), *self.client.items()]
-        return [name for name, endpoint in both if endpoint.is_list and name not in known]
+        return [
+            name
+            for name, endpoint in both
+            if endpoint.is_list and name not in rows | streams.LEFT_OUT.keys()
+        ]
 
 
 def record(endpoint: Endpoint, model: Model) -> Shape:

@@ -9,17 +9,19 @@ the moment at which the last complete read *began*, by Kombo's clock:
         "context": {"integration_id": "personio:..."},
         "replication_key": "changed_at",
         "replication_key_value": "2026-01-31T02:00:00.000Z",
-        "resume": {"cursor": "...", "started": "...", "since": "..."}
+        "filters": "9f86d081884c7d65",
+        "resume": {"cursor": "...", "started": "...", "since": "...", "filters": "..."}
     }]}}}
 
 `resume` stands there only while a read is under way: it is the place after the last page that
-was written, for a next run to go on from if this one is cut off.
+was written, for a next run to go on from if this one is cut off. `filters` is a fingerprint, there
+only if not all records were asked for.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -50,17 +52,25 @@ class Bookmarks:
 
     Args:
         state: The SDK's state; changed in place, so that it is always what STATE has to say.
+        scopes: For each stream, the fingerprint of the filters that it is read with, or None.
         start_date: Where the first read of an integration starts; None for everything.
         lookback: How far a bookmark stays behind the moment when its read began.
     """
 
     def __init__(
-        self, state: dict[str, Any], *, start_date: datetime | None, lookback: timedelta
+        self,
+        state: dict[str, Any],
+        *,
+        scopes: Mapping[str, str | None],
+        start_date: datetime | None,
+        lookback: timedelta,
     ) -> None:
         self.state = state
+        self._scopes = scopes
         self._start_date = start_date
         self._lookback = lookback
-        self._partitions: dict[str, dict[str, dict[str, Any]]] = {}
+        self._partitions = {stream: _index(state, stream) for stream in scopes}
+        self._warned: set[str] = set()
 
     def since(self, stream: str, integration_id: str) -> str | None:
         """Tell from when on changes are to be read, in Kombo's format; None for everything."""
@@ -71,8 +81,10 @@ class Bookmarks:
         self, stream: str, integration_id: str, since: str | None
     ) -> ResumePoint | None:
         """Find the place where a read of the same changes was cut off, if one was."""
-        resume = self._partition(stream, integration_id).get("resume")
-        if not isinstance(resume, dict) or resume.get("since") != since:
+        resume = self._partitions[stream].get(integration_id, {}).get("resume")
+        if not isinstance(resume, dict):
+            return None
+        if (resume.get("since"), resume.get("filters")) != (since, self._scopes[stream]):
             return None
         try:
             return ResumePoint(str(resume["cursor"]), read_time(resume["started"]), since)
@@ -81,11 +93,14 @@ class Bookmarks:
 
     def page_written(self, stream: str, integration_id: str, resume: ResumePoint) -> None:
         """Note the place after a page: the bookmark itself stays until the read is complete."""
-        self._own_partition(stream, integration_id)["resume"] = {
+        place = {
             "cursor": resume.cursor,
             "started": write_time(resume.started),
             "since": resume.since,
         }
+        if scope := self._scopes[stream]:
+            place["filters"] = scope
+        self._own_partition(stream, integration_id)["resume"] = place
 
     def read_completed(
         self,
@@ -106,7 +121,7 @@ class Bookmarks:
             replication_key: The stream's; None for a stream that is always read whole, which
                 has no bookmark.
         """
-        self._partition(stream, integration_id).pop("resume", None)
+        self._partitions[stream].get(integration_id, {}).pop("resume", None)
         if replication_key is None:
             return
         bookmark = started - self._lookback
@@ -125,24 +140,29 @@ class Bookmarks:
         partition = self._own_partition(stream, integration_id)
         partition["replication_key"] = replication_key
         partition["replication_key_value"] = write_time(bookmark)
+        partition.pop("filters", None)
+        if scope := self._scopes[stream]:
+            partition["filters"] = scope
 
     def _bookmark(self, stream: str, integration_id: str) -> datetime | None:
-        value = self._partition(stream, integration_id).get("replication_key_value")
+        """Find the bookmark, if it was made with the filters of now: else it is worth nothing."""
+        partition = self._partitions[stream].get(integration_id, {})
+        value: str | None = partition.get("replication_key_value")
         if value is None:
             return None
-        try:
-            return read_time(value)
-        except (TypeError, ValueError):
-            raise InputError(
-                f"The state's bookmark for {stream} of {integration_id} is not a time: mend it, "
-                "or remove that partition to read everything again."
-            ) from None
-
-    def _partition(self, stream: str, integration_id: str) -> dict[str, Any]:
-        return self._index(stream).get(integration_id, {})
+        if partition.get("filters") != self._scopes[stream]:
+            if stream not in self._warned:
+                self._warned.add(stream)
+                logger.warning(
+                    "%s: `filters` or `include_deleted` are not what they were in the last run, "
+                    "so everything that they let through is read again.",
+                    stream,
+                )
+            return None
+        return read_time(value)
 
     def _own_partition(self, stream: str, integration_id: str) -> dict[str, Any]:
-        index = self._index(stream)
+        index = self._partitions[stream]
         if integration_id not in index:
             index[integration_id] = {"context": {"integration_id": integration_id}}
             bookmarks = self.state.setdefault("bookmarks", {})
@@ -151,19 +171,20 @@ class Bookmarks:
             )
         return index[integration_id]
 
-    def _index(self, stream: str) -> dict[str, dict[str, Any]]:
-        if stream not in self._partitions:
-            partitions = self.state.get("bookmarks", {}).get(stream, {}).get("partitions", [])
-            index = self._partitions[stream] = {}
-            # Of duplicates, the earliest bookmark counts: it may read too much, but loses nothing.
-            for partition in sorted(partitions, key=lambda p: p.get("replication_key_value") or ""):
-                index.setdefault(partition["context"]["integration_id"], partition)
-            if len(index) < len(partitions):
-                logger.warning(
-                    "The state has integrations of %s more than once: the earliest counts.", stream
-                )
-                partitions[:] = index.values()
-        return self._partitions[stream]
+
+def _index(state: Mapping[str, Any], stream: str) -> dict[str, dict[str, Any]]:
+    """Find the partitions of a stream: integration -> partition."""
+    partitions = state.get("bookmarks", {}).get(stream, {}).get("partitions", [])
+    index: dict[str, dict[str, Any]] = {}
+    # Of duplicates, the earliest bookmark counts: it may read too much, but loses nothing.
+    for partition in sorted(partitions, key=lambda p: p.get("replication_key_value") or ""):
+        index.setdefault(partition["context"]["integration_id"], partition)
+    if len(index) < len(partitions):
+        logger.warning(
+            "The state has integrations of %s more than once: the earliest counts.", stream
+        )
+        partitions[:] = index.values()
+    return index
 
 
 def check_state(state: object, streams: Iterable[str]) -> dict[str, Any]:
@@ -204,14 +225,25 @@ def check_state(state: object, streams: Iterable[str]) -> dict[str, Any]:
 
 def _check_partitions(stream: str, bookmark: object) -> None:
     partitions = bookmark.get("partitions", []) if isinstance(bookmark, dict) else None
-    is_ours = isinstance(partitions, list) and all(
-        isinstance(partition, dict)
-        and isinstance(partition.get("context"), dict)
-        and isinstance(partition["context"].get("integration_id"), str)
-        for partition in partitions
-    )
-    if not is_ours:
+    if not isinstance(partitions, list) or not all(map(_is_partition, partitions)):
         raise InputError(
             f"The state's bookmark for {stream} is not one of tap-kombo's: each entry of its "
             '`partitions` must have a context like {"integration_id": "personio:..."}.'
         )
+    for partition in partitions:
+        value = partition.get("replication_key_value")
+        try:
+            _ = value is None or read_time(value)
+        except (TypeError, ValueError):
+            raise InputError(
+                f"The state's bookmark for {stream} of {partition['context']['integration_id']} is "
+                "not a time: mend it, or remove that partition to read everything again."
+            ) from None
+
+
+def _is_partition(partition: object) -> bool:
+    return (
+        isinstance(partition, dict)
+        and isinstance(partition.get("context"), dict)
+        and isinstance(partition["context"].get("integration_id"), str)
+    )

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Generic, Literal, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 import requests
@@ -23,6 +23,7 @@ from singer_sdk.streams.rest import HTTPRequest
 from urllib3.exceptions import NewConnectionError, ProxyError
 
 from tap_kombo import errors
+from tap_kombo.answers import Envelope, ErrorDetails, ErrorEnvelope, Fields
 from tap_kombo.errors import KomboError, Outcome, StoppedError
 from tap_kombo.times import read_http_date
 
@@ -39,26 +40,8 @@ T = TypeVar("T")
 Auth = Callable[[requests.PreparedRequest], requests.PreparedRequest]
 
 
-class Envelope(msgspec.Struct, Generic[T]):
-    """What Kombo puts around every answer."""
-
-    status: Literal["success"]
-    data: T
-
-
-class ErrorDetails(msgspec.Struct):
-    code: str | None = None
-    log_url: str | None = None
-
-
-class ErrorEnvelope(msgspec.Struct):
-    """What Kombo answers instead, with whatever HTTP status."""
-
-    status: Literal["error"]
-    error: ErrorDetails
-
-
 ERROR = msgspec.json.Decoder(ErrorEnvelope)
+KEY = msgspec.json.Decoder(Envelope[Fields])
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +138,24 @@ class KomboClient:
                     raise
                 self._sleep(pause)
 
+    def prove_key(self, request: HTTPRequest) -> None:
+        """Make sure that there is a Kombo, and that it knows the key, before all else.
+
+        A Kombo in trouble is let pass: its other endpoints may work.
+
+        Args:
+            request: Kombo's `GET /check-api-key`.
+
+        Raises:
+            KomboError: The key, the address or the network is wrong: nothing else will work.
+            StoppedError: The run is being stopped.
+        """
+        try:
+            self.get(request, KEY)
+        except KomboError as error:
+            if error.rule is not errors.BROKEN_SERVER:
+                raise error.for_the_whole_run() from None
+
     def _wait_for_budget(self, most: float) -> float:
         seconds = min(self._budget.seconds_closed(), most)
         if seconds > 0:
@@ -243,6 +244,8 @@ def _never_connected(error: requests.ConnectionError) -> bool:
     return isinstance(getattr(cause, "reason", None), NewConnectionError | ProxyError)
 
 
+# A backslash that is itself escaped begins no escape.
+NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 LONE_SURROGATE = re.compile(
     rb"(?<!\\)((?:\\\\)*)(?:\\u[dD][89abAB][0-9a-fA-F]{2}(\\u[dD][c-fC-F][0-9a-fA-F]{2})"
     rb"|\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
@@ -253,11 +256,13 @@ def _decode(shape: msgspec.json.Decoder[T], body: bytes) -> T:
     """Decode a body, whatever JSON it is that Kombo sends.
 
     Line breaks between tokens would end a Singer message in its middle, as the records' own text
-    is passed on. Half a surrogate pair is JSON but no text, so no UTF-8 and no database can hold
-    it: it becomes U+FFFD, as everywhere else.
+    is passed on. What is JSON but no text that a database can hold becomes U+FFFD: NUL, which
+    would stop PostgreSQL's whole load, and halves of surrogate pairs, which no UTF-8 can hold.
     """
     if b"\n" in body or b"\r" in body:
         body = body.replace(b"\n", b" ").replace(b"\r", b" ")
+    if b"\\u0000" in body:
+        body = NUL.sub(rb"\1\\ufffd", body)
     try:
         # msgspec checks the syntax of what it passes on as raw JSON, but not its encoding.
         if not body.isascii():

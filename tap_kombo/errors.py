@@ -137,6 +137,11 @@ STATUS_CLASSES = {
 }
 """The same for a whole class of statuses, where `STATUSES` has no row of its own."""
 
+UNAVAILABLE = Rule(
+    Outcome.SKIP_READ,
+    "Kombo says so of the integration: the tool lacks it, or its scope config or the customer "
+    "leaves it out.",
+)
 BROKEN_NETWORK = Rule(Outcome.RETRY, "Check the network between this machine and Kombo.")
 UNREACHABLE = Rule(
     Outcome.RETRY,

@@ -1,7 +1,9 @@
 """Reading: jobs go in, pages come out, in the order in which they arrive.
 
-Each job is one cursor chain: the pages of one stream of one integration. Threads walk them side
-by side, as many as requests may be in flight; the pages of one job keep their order. What the
+Each job is one cursor chain: the pages of one stream of one integration. Before them, each
+integration is visited: its details tell which models it can give, and what it cannot give is not
+asked for. Threads do all this side by side, as many as requests may be in flight; the pages of
+one job keep their order. What the
 threads find goes through one bounded queue to the one thread that writes, so that memory does
 not grow with the data and a slow target slows the reading.
 
@@ -13,10 +15,10 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +27,9 @@ from singer_sdk.pagination import BaseAPIPaginator
 from singer_sdk.streams.rest import HTTPRequest
 
 from tap_kombo import errors
+from tap_kombo.answers import DETAILS, PAGES, Fields, Listing, can_give
 from tap_kombo.bookmarks import ResumePoint
-from tap_kombo.client import Answer, Envelope, KomboClient
+from tap_kombo.client import Answer, KomboClient
 from tap_kombo.errors import KomboError, Outcome, StoppedError
 
 TIMES_READ_AGAIN = 3
@@ -35,21 +38,8 @@ TIMES_READ_AGAIN = 3
 TICK = 1.0
 """Seconds after which the writing thread gets a turn even if no page has come."""
 
-Fields = dict[str, msgspec.Raw]
-"""A record as Kombo sent it: field name -> its JSON text, checked for syntax, not yet decoded."""
 
-
-class Results(msgspec.Struct):
-    """What stands under `data` of a page. Both must be there: an absent `next` is no end."""
-
-    next: str | None
-    results: list[Fields]
-
-
-PAGE = msgspec.json.Decoder(Envelope[Results])
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Job:
     """One stream of one integration, to be read from beginning to end.
 
@@ -58,6 +48,8 @@ class Job:
         integration_id: The customer's connection.
         since: Read what has changed since then, in Kombo's format; None for everything.
         resume: Where to go on, if the last run was cut off in the middle of this.
+        listing: How the endpoint lists its records.
+        is_filtered: Not all records are asked for.
         request: Builds the request of the page at a cursor (None: the first page).
     """
 
@@ -65,6 +57,8 @@ class Job:
     integration_id: str
     since: str | None
     resume: ResumePoint | None
+    listing: Listing
+    is_filtered: bool
     request: Callable[[str | None], HTTPRequest]
 
 
@@ -89,10 +83,26 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """The end of a job that did not come to its last page."""
+    """The end of jobs of one integration that did not come to their last page."""
 
-    job: Job
+    jobs: Sequence[Job]
     error: KomboError
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """An integration, and what there is to read of it.
+
+    Attributes:
+        integration_id: The customer's connection.
+        request: Asks for the integration's details, which tell what it can give.
+        jobs: Makes the jobs; called once, when it is this integration's turn, because the jobs
+            of thousands of integrations are many.
+    """
+
+    integration_id: str
+    request: HTTPRequest
+    jobs: Callable[[], Sequence[Job]]
 
 
 class CursorPaginator(BaseAPIPaginator[str | None]):
@@ -112,10 +122,13 @@ class CursorPaginator(BaseAPIPaginator[str | None]):
         Raises:
             KomboError: Kombo gave this cursor before: its pages have no end.
         """
-        results = (
-            response.data if isinstance(response, Answer) else PAGE.decode(response.content).data
+        data = (
+            response.data
+            if isinstance(response, Answer)
+            else PAGES.decoder.decode(response.content).data
         )
-        cursor: str | None = results.next or None
+        # Only pages have a `next`; what is answered all at once has none.
+        cursor: str | None = getattr(data, "next", None) or None
         if cursor in self._seen:
             raise KomboError(errors.BROKEN_CURSOR, "The same cursor came twice in one read")
         if cursor:
@@ -157,7 +170,7 @@ def _walk_once(job: Job, client: KomboClient, resume: ResumePoint | None) -> Ite
     while True:
         cursor = paginator.current_value
         try:
-            answer = client.get(job.request(cursor), PAGE)
+            answer = client.get(job.request(cursor), job.listing.decoder)
         except KomboError as error:
             if error.outcome is Outcome.REFUSED and cursor is not None:
                 raise _CursorRefusedError(error) from None
@@ -166,19 +179,28 @@ def _walk_once(job: Job, client: KomboClient, resume: ResumePoint | None) -> Ite
             started = answer.sent_at
         paginator.advance(answer)  # type: ignore[arg-type]  # an answer, decoded once
         upcoming = None if paginator.finished else paginator.current_value
-        yield Page(
-            job=job,
-            records=answer.data.results,
-            started=started,
-            read_at=answer.answered_at,
-            next=ResumePoint(upcoming, started, job.since) if upcoming else None,
-        )
+        yield _page(job, answer, started=started, upcoming=upcoming)
         if not upcoming:
             return
 
 
+def _page(job: Job, answer: Answer[Any], *, started: datetime | None, upcoming: str | None) -> Page:
+    started = started or answer.sent_at
+    try:
+        records = job.listing.records(answer.data)
+    except (KeyError, msgspec.DecodeError):
+        raise KomboError(errors.BROKEN_ANSWER, "The answer lacks what Kombo promises") from None
+    return Page(
+        job=job,
+        records=records,
+        started=started,
+        read_at=answer.answered_at,
+        next=ResumePoint(upcoming, started, job.since) if upcoming else None,
+    )
+
+
 class Reader:
-    """Walks many jobs side by side.
+    """Visits many integrations and walks many jobs side by side.
 
     Args:
         client: Asks Kombo.
@@ -191,63 +213,116 @@ class Reader:
         self._concurrency = concurrency
         self._stop = stop
         self._events: queue.Queue[Page | Unread] = queue.Queue(maxsize=concurrency)
-        self._todo: deque[Job] = deque()
+        # Last in, first out: the jobs of an integration that was just visited come before the
+        # next visit, so the first pages of one do not wait for the details of thousands.
+        self._todo: queue.LifoQueue[Callable[[], None] | None] = queue.LifoQueue()
         self._run_error: KomboError | None = None
         self._integration_errors: dict[str, KomboError] = {}
 
-    def read(self, jobs: Sequence[Job]) -> Iterator[Page | Unread | None]:
-        """Read all jobs.
+    def read(
+        self, key_check: HTTPRequest, visits: Sequence[Visit], jobs: int
+    ) -> Iterator[Page | Unread | None]:
+        """Read everything.
+
+        Args:
+            key_check: Asked before all else: without a valid key there is no use in the rest.
+            visits: The integrations, in the order in which they are to be read.
+            jobs: How many jobs they have, all together.
 
         Yields:
             Each job's pages, the last one with `next` None, or its `Unread`; and None about once
             a second while there is nothing, so that the caller gets a turn. It ends after the
             last job's end, or soon after `stop` is set.
         """
-        self._todo.extend(jobs)
-        for _ in range(min(self._concurrency, len(jobs))):
+        self._todo.put(partial(self._begin, key_check, visits))
+        threads = min(self._concurrency, jobs)
+        for _ in range(threads):
             threading.Thread(target=self._work, name="tap-kombo-reader", daemon=True).start()
-        unfinished = len(jobs)
-        while unfinished and not self._stop.is_set():
-            try:
-                event = self._events.get(timeout=TICK)
-            except queue.Empty:
-                yield None
-                continue
-            unfinished -= isinstance(event, Unread) or event.next is None
-            yield event
+        try:
+            while jobs and not self._stop.is_set():
+                try:
+                    event = self._events.get(timeout=TICK)
+                except queue.Empty:
+                    yield None
+                    continue
+                jobs -= len(event.jobs) if isinstance(event, Unread) else event.next is None
+                yield event
+        finally:
+            for _ in range(threads):
+                self._todo.put(None)
 
     def _work(self) -> None:
-        with contextlib.suppress(StoppedError, IndexError):  # to be stopped, or nothing left
-            while not self._stop.is_set():
-                job = self._todo.popleft()
-                try:
-                    self._read(job)
-                except KomboError as error:
-                    self._note(job, error)
-                    self._put(Unread(job, error))
-                except StoppedError:
-                    return
-                except Exception as error:  # noqa: BLE001  # a thread must not die in silence
-                    self._put(Unread(job, _internal_error(error)))
+        with contextlib.suppress(StoppedError):
+            while task := self._todo.get():
+                task()
+
+    def _begin(self, key_check: HTTPRequest, visits: Sequence[Visit]) -> None:
+        try:
+            self._client.prove_key(key_check)
+        except KomboError as error:
+            self._run_error = error
+        for visit in reversed(visits):
+            self._todo.put(partial(self._visit, visit))
+
+    def _visit(self, visit: Visit) -> None:
+        """Ask what an integration can give, and put on the list what is to be read of it.
+
+        If it is only the details that cannot be had, everything else is asked for.
+        """
+        jobs = visit.jobs()
+        details: Answer[Fields] | None = None
+        try:
+            if self._run_error:
+                raise self._run_error
+            details = self._client.get(visit.request, DETAILS)
+        except KomboError as failure:
+            error = failure
+            is_lasting = error.outcome is not Outcome.FAIL_READ
+            lost = {job.stream for job in jobs if is_lasting or job.listing.decoder is DETAILS}
+        else:
+            error = KomboError(errors.UNAVAILABLE, "No such data")
+            lost = {job.stream for job in jobs if can_give(details.data, job.stream) is False}
+        if lost:
+            self._give_up([job for job in jobs if job.stream in lost], error)
+        for job in reversed([job for job in jobs if job.stream not in lost]):
+            if details and job.listing.decoder is DETAILS:
+                with self._failures_of(job):
+                    self._put(_page(job, details, started=None, upcoming=None))
+            else:
+                self._todo.put(partial(self._read, job))
 
     def _read(self, job: Job) -> None:
         """Read a job, but ask nothing more once it is known that there is no use."""
-        if error := self._integration_errors.get(job.integration_id):
-            raise error
-        pages = walk(job, self._client)
-        while True:
-            if self._run_error:
-                raise self._run_error
-            page = next(pages)
-            self._put(page)
-            if page.next is None:
-                return
+        with self._failures_of(job):
+            if error := self._integration_errors.get(job.integration_id):
+                raise error
+            pages = walk(job, self._client)
+            while True:
+                if self._run_error:
+                    raise self._run_error
+                page = next(pages)
+                self._put(page)
+                if page.next is None:
+                    return
 
-    def _note(self, job: Job, error: KomboError) -> None:
+    @contextlib.contextmanager
+    def _failures_of(self, job: Job) -> Iterator[None]:
+        try:
+            yield
+        except StoppedError:
+            raise
+        except KomboError as error:
+            self._give_up([job], error)
+        except Exception as error:  # noqa: BLE001  # a thread must not die in silence
+            self._give_up([job], _internal(error))
+
+    def _give_up(self, jobs: Sequence[Job], error: KomboError) -> None:
+        """Hand over as unread, and remember what makes it useless to ask for others."""
         if error.outcome is Outcome.STOP_RUN:
             self._run_error = error
         elif error.outcome.is_integration_wide:
-            self._integration_errors.setdefault(job.integration_id, error)
+            self._integration_errors.setdefault(jobs[0].integration_id, error)
+        self._put(Unread(jobs, error))
 
     def _put(self, event: Page | Unread) -> None:
         """Hand over, waiting for the writer as long as need be, but not longer than the run."""
@@ -260,7 +335,7 @@ class Reader:
         raise StoppedError
 
 
-def _internal_error(error: Exception) -> KomboError:
+def _internal(error: Exception) -> KomboError:
     """Name the place of a mistake of ours, and none of the values that were there."""
     trace = error.__traceback__
     while trace and trace.tb_next:

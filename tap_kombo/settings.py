@@ -166,7 +166,6 @@ def problems(config: Mapping[str, Any]) -> list[str]:
         *_api_url(config.get("api_url")),
         *_start_date(config.get("start_date")),
         *_numbers(config),
-        *_filters(config.get("filters")),
         *_batch(config),
     ]
 
@@ -185,6 +184,11 @@ def unknown(config: Mapping[str, Any]) -> list[str]:
 
 def _is_header_value(value: str) -> bool:
     return value.isascii() and value.isprintable() and " " not in value
+
+
+def _is_integration_id(value: str) -> bool:
+    """It stands in a header and in paths."""
+    return _is_header_value(value) and not set(value) & set("/?#%\\{}")
 
 
 def _api_key(value: object) -> Iterator[str]:
@@ -206,7 +210,7 @@ def _integration_ids(value: object) -> Iterator[str]:
         yield f"The setting `integration_ids` must be a list of strings, like {example}."
         return
     for index, entry in enumerate(value):
-        if not isinstance(entry, str) or not entry or not _is_header_value(entry):
+        if not isinstance(entry, str) or not entry or not _is_integration_id(entry):
             yield (
                 f"Entry {index + 1} of the setting `integration_ids` is not an integration ID: "
                 f"they are strings like {example}."
@@ -284,16 +288,6 @@ def _numbers(config: Mapping[str, Any]) -> Iterator[str]:
         value = config.get(name)
         if value is not None and not isinstance(value, bool):
             yield f"The setting `{name}` is {value!r}, but must be true or false."
-
-
-def _filters(value: object) -> Iterator[str]:
-    if value is None:
-        return
-    if not isinstance(value, dict) or not all(isinstance(v, dict) for v in value.values()):
-        yield (
-            "The setting `filters` must be an object: stream name to an object of query "
-            'parameters, like {"ats_applications": {"outcomes": ["HIRED"]}}.'
-        )
 
 
 def _batch(config: Mapping[str, Any]) -> Iterator[str]:

@@ -1,27 +1,47 @@
-"""Kombo's models as streams: one table, one row each."""
+"""Kombo's models as streams: one table, one row each.
+
+A model more is a row more, and its schema: `make schemas`.
+"""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import resources
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
-from singer_sdk import SchemaDirectory, StreamSchema
+from singer_sdk import SchemaDirectory, StreamSchema, Tap
 from singer_sdk.authenticators import BearerTokenAuthenticator
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.helpers.types import Context
 from singer_sdk.singerlib import Catalog
 from singer_sdk.streams.rest import HTTPRequest, PageContext, RESTStream
 
-from tap_kombo.errors import InputError
+from tap_kombo.answers import INTEGRATION, INTEGRATION_MODELS, PACKAGES, PAGES, Listing
+from tap_kombo.bookmarks import Bookmarks
+from tap_kombo.client import KomboClient
+from tap_kombo.errors import InputError, KomboError
+from tap_kombo.filters import fingerprint, parameters
 from tap_kombo.reader import CursorPaginator, Job, walk
 from tap_kombo.records import DECODER, ENCODER, RecordShape
 from tap_kombo.settings import base_url
 
-if TYPE_CHECKING:
-    from tap_kombo.tap import TapKombo
+INTEGRATION_PATH = "/integrations/{integration_id}"
+
+
+class Source(Protocol):
+    """What all streams share."""
+
+    @property
+    def authenticator(self) -> BearerTokenAuthenticator: ...
+
+    @property
+    def client(self) -> KomboClient: ...
+
+    @property
+    def bookmarks(self) -> Bookmarks: ...
 
 
 class KomboStream(RESTStream[str | None]):
@@ -35,17 +55,17 @@ class KomboStream(RESTStream[str | None]):
     schema: ClassVar[StreamSchema] = StreamSchema(
         SchemaDirectory(resources.files("tap_kombo") / "schemas")
     )
-    primary_keys: Sequence[str] = ("id",)
     state_partitioning_keys: Sequence[str] | None = ("integration_id",)
     replication_key: str | None = None
     records_jsonpath = "$.data.results[*]"
     next_page_token_jsonpath = "$.data.next"  # noqa: S105  # a path, no secret
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE  # `RecordShape` does it
 
-    _tap: TapKombo
-
-    def __init__(self, tap: TapKombo, model: Model) -> None:
+    def __init__(self, tap: Tap, source: Source, model: Model) -> None:
         super().__init__(tap, name=model.name, path=model.path)
+        self._source = source
+        self.primary_keys = model.key
+        self.listing = model.listing
 
     @property
     def url_base(self) -> str:
@@ -53,7 +73,7 @@ class KomboStream(RESTStream[str | None]):
 
     @property
     def authenticator(self) -> BearerTokenAuthenticator:
-        return self._tap.authenticator
+        return self._source.authenticator
 
     @property
     def partitions(self) -> list[dict[str, Any]]:
@@ -66,11 +86,7 @@ class KomboStream(RESTStream[str | None]):
         self, context: Context | None, next_page_token: str | None
     ) -> dict[str, Any]:
         """Kombo wants every filter again with every cursor, so all parameters are always sent."""
-        params: dict[str, Any] = {"page_size": self.config["page_size"]}
-        if self.config["include_deleted"]:
-            params["include_deleted"] = "true"
-        if context and (since := self.since(str(context["integration_id"]))):
-            params["updated_after"] = since
+        params = {**self.filters, **self.page_params(context)}
         if next_page_token:
             params["cursor"] = next_page_token
         return params
@@ -79,6 +95,20 @@ class KomboStream(RESTStream[str | None]):
         request = super().get_http_request(page=page)
         request.headers["X-Integration-Id"] = str((page.stream_context or {})["integration_id"])
         return request
+
+    @cached_property
+    def filters(self) -> dict[str, str]:
+        """Query parameters that leave records out, because the settings say so."""
+        return parameters(self.config.get("filters", {}), self.name)
+
+    @property
+    def scope(self) -> str | None:
+        """A fingerprint of what leaves records out; None if nothing does."""
+        return fingerprint(self.filters)
+
+    def page_params(self, context: Context | None) -> dict[str, Any]:  # noqa: ARG002
+        """Build the query parameters that the endpoint takes besides filters and cursor."""
+        return {"page_size": self.config["page_size"]}
 
     def since(self, integration_id: str) -> str | None:  # noqa: ARG002  # see ChangedSinceStream
         """Tell from when on changes are to be read, in Kombo's format; None for everything."""
@@ -98,7 +128,9 @@ class KomboStream(RESTStream[str | None]):
             stream=self.name,
             integration_id=integration_id,
             since=since,
-            resume=self._tap.bookmarks.resume_point(self.name, integration_id, since),
+            resume=self._source.bookmarks.resume_point(self.name, integration_id, since),
+            listing=self.listing,
+            is_filtered=bool(self.filters),
             request=request,
         )
 
@@ -107,13 +139,18 @@ class KomboStream(RESTStream[str | None]):
         return RecordShape(self.name, self.effective_schema, self.mask)
 
     def get_records(self, context: Context | None) -> Iterable[dict[str, Any]]:
-        """Read one integration, serially: for `--test`, and for who drives a stream by hand."""
+        """Read one integration, serially, for who drives a stream by hand."""
         integration_id = str((context or {})["integration_id"])
         shape = self.record_shape()
-        for page in walk(self.job(integration_id), self._tap.client):
-            for record in page.records:
-                shaped = shape.shape(record, integration_id, page.read_at)
-                yield DECODER.decode(ENCODER.encode(shaped))
+        try:
+            for page in walk(self.job(integration_id), self._source.client):
+                for record in page.records:
+                    shaped = shape.shape(record, integration_id, page.read_at)
+                    yield DECODER.decode(ENCODER.encode(shaped))
+        except KomboError as error:
+            if not error.outcome.is_skip:
+                raise
+            self.logger.info("%s of %s skipped: %s", self.name, integration_id, error)
 
     def _increment_stream_state(
         self, latest_record: Mapping[str, Any], *, context: Context | None = None
@@ -126,10 +163,37 @@ class ChangedSinceStream(KomboStream):
 
     replication_key = "changed_at"
 
+    def page_params(self, context: Context | None) -> dict[str, Any]:
+        params = super().page_params(context)
+        if self.config["include_deleted"]:
+            params["include_deleted"] = "true"
+        if self.filters and self.config["ignore_unsupported_filters"]:
+            params["ignore_unsupported_filters"] = "true"
+        if context and (since := self.since(str(context["integration_id"]))):
+            params["updated_after"] = since
+        return params
+
+    @property
+    def scope(self) -> str | None:
+        """Deletions count too: those from before are told to who reads everything once."""
+        restrictions = dict(self.filters)
+        if not self.config["include_deleted"]:
+            restrictions["include_deleted"] = "false"
+        if self.filters and self.config["ignore_unsupported_filters"]:
+            restrictions["ignore_unsupported_filters"] = "true"
+        return fingerprint(restrictions)
+
     def since(self, integration_id: str) -> str | None:
         if self.replication_method == "FULL_TABLE":
             return None
-        return self._tap.bookmarks.since(self.name, integration_id)
+        return self._source.bookmarks.since(self.name, integration_id)
+
+
+class UnpagedStream(KomboStream):
+    """What Kombo answers all at once."""
+
+    def page_params(self, context: Context | None) -> dict[str, Any]:  # noqa: ARG002
+        return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,19 +204,90 @@ class Model:
         name: Kombo's name of the model, and the stream's.
         path: Where its records are listed.
         behaviour: How it is read.
+        key: What tells its records apart, over all integrations.
+        listing: How its answers list the records.
     """
 
     name: str
     path: str
     behaviour: type[KomboStream] = ChangedSinceStream
+    key: tuple[str, ...] = ("id",)
+    listing: Listing = PAGES
 
 
-MODELS = (
+AI_APPLY = "AI Apply is another product: its records belong to career sites, not to integrations"
+
+MODELS: tuple[Model, ...] = (
+    Model("ats_application_stages", "/ats/application-stages"),
     Model("ats_applications", "/ats/applications"),
+    Model("ats_attachments", "/ats/attachments"),
     Model("ats_candidates", "/ats/candidates"),
+    Model("ats_interviews", "/ats/interviews"),
     Model("ats_jobs", "/ats/jobs"),
+    Model("ats_notes", "/ats/notes"),
     Model("ats_offers", "/ats/offers"),
+    Model("ats_rejection_reasons", "/ats/rejection-reasons"),
+    Model("ats_roles", "/ats/roles"),
+    Model("ats_scorecards", "/ats/scorecards"),
+    Model("ats_tags", "/ats/tags"),
+    Model("ats_users", "/ats/users"),
+    Model("hris_absence_types", "/hris/absence-types"),
+    Model("hris_absences", "/hris/absences"),
+    Model("hris_employee_document_categories", "/hris/employee-document-categories"),
+    Model("hris_employee_skill_assignments", "/hris/employee-skill-assignments", UnpagedStream),
+    Model("hris_employees", "/hris/employees"),
+    Model("hris_employments", "/hris/employments"),
+    Model("hris_groups", "/hris/groups"),
+    Model("hris_legal_entities", "/hris/legal-entities"),
+    Model("hris_locations", "/hris/locations"),
+    Model("hris_pay_runs", "/hris/pay-runs"),
+    Model("hris_payslips", "/hris/payslips"),
+    Model("hris_performance_review_cycles", "/hris/performance-review-cycles"),
+    Model("hris_performance_reviews", "/hris/performance-reviews"),
+    # It has `changed_at`, but takes no `updated_after`.
+    Model("hris_skills", "/hris/skills", UnpagedStream),
+    Model("hris_staffing_entities", "/hris/staffing-entities"),
+    Model("hris_time_off_balances", "/hris/time-off-balances"),
+    Model("hris_timesheets", "/hris/timesheets"),
+    Model("lms_course_progressions", "/lms/course-progressions"),
+    Model("lms_courses", "/lms/courses"),
+    Model("lms_skills", "/lms/skills"),
+    Model("lms_users", "/lms/users"),
+    Model("assessment_orders", "/assessment/orders", KomboStream),
+    # Their ids are the assessment provider's own.
+    Model(
+        "assessment_packages",
+        "/assessment/packages",
+        UnpagedStream,
+        key=("integration_id", "id"),
+        listing=PACKAGES,
+    ),
+    Model("integrations", INTEGRATION_PATH, UnpagedStream, listing=INTEGRATION),
+    # Their ids are the models' names.
+    Model(
+        "integration_models",
+        INTEGRATION_PATH,
+        UnpagedStream,
+        key=("integration_id", "id"),
+        listing=INTEGRATION_MODELS,
+    ),
+    Model("integration_fields", f"{INTEGRATION_PATH}/integration-fields", KomboStream),
+    Model("custom_fields", f"{INTEGRATION_PATH}/custom-fields", KomboStream),
 )
+LEFT_OUT = {
+    "/hris/teams": "deprecated by Kombo; the same teams are in hris_groups",
+    "/assessment/orders/open": "deprecated by Kombo; the same orders are in assessment_orders",
+    "/ai-apply/applications": AI_APPLY,
+    "/ai-apply/career-sites": AI_APPLY,
+    "/ai-apply/job-feeds": AI_APPLY,
+    "/ai-apply/postings": AI_APPLY,
+    "/ai-apply/unified-api/jobs": AI_APPLY,
+}
+"""Kombo's lists that are no streams, each with its reason; `make schemas` stops at a new one.
+
+What is no list needs no row: the attachments of one application or candidate are fetched from
+the tool itself, forms describe what can be written, DATEV's endpoints are for actions in one tool.
+"""
 
 
 def check_catalog(catalog: Any) -> Catalog | None:
@@ -185,9 +320,8 @@ def check_catalog(catalog: Any) -> Catalog | None:
                 f"The catalog has a stream {name!r}, which tap-kombo does not have"
                 f"{f' (is {close[0]} meant?)' if close else ''}. {NEW_CATALOG}"
             )
-        behaviour = models[name].behaviour
-        entry.key_properties = entry.key_properties or list(behaviour.primary_keys)
-        entry.replication_key = behaviour.replication_key
+        entry.key_properties = entry.key_properties or list(models[name].key)
+        entry.replication_key = models[name].behaviour.replication_key
     return catalog
 
 

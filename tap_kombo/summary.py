@@ -22,49 +22,74 @@ class Summary:
     """Counts reads and records, and tells of them.
 
     Args:
-        jobs: Everything that is to be read.
+        streams: The names of the streams that are to be read.
+        integration_ids: The integrations whose streams are to be read.
     """
 
-    def __init__(self, jobs: Sequence[Job]) -> None:
-        self._jobs = len(jobs)
-        self._integrations = len({job.integration_id for job in jobs})
-        self._open = Counter(job.stream for job in jobs)
+    def __init__(self, streams: Sequence[str], integration_ids: Sequence[str]) -> None:
+        self._streams = len(streams)
+        self._integrations = len(integration_ids)
+        self._open = Counter(dict.fromkeys(streams, self._integrations))
         self._records: Counter[str] = Counter()
+        self._filtered: Counter[tuple[str, str]] = Counter()
         self._completed = 0
+        self._skipped = 0
         self._unread: list[tuple[Job, KomboError]] = []
         self._told: set[str] = set()
+        self._ended_by: KomboError | None = None
         self._started = time.monotonic()
         self._told_at = self._started
+
+    @property
+    def _reads(self) -> int:
+        return self._streams * self._integrations
 
     def begin(self, concurrency: int) -> None:
         logger.info(
             "Reading %s of %s, %s at a time.",
-            _count(len(self._open), "stream"),
+            _count(self._streams, "stream"),
             _count(self._integrations, "integration"),
             _count(concurrency, "request"),
         )
 
     def page_written(self, job: Job, records: int, *, is_last: bool) -> None:
         self._records[job.stream] += records
-        if is_last:
-            self._completed += 1
-            self._end(job)
+        if job.is_filtered:
+            self._filtered[job.stream, job.integration_id] += records
+        if not is_last:
+            return
+        self._completed += 1
+        if job.is_filtered and not self._filtered[job.stream, job.integration_id]:
+            logger.info(
+                "%s of %s: nothing under its filters. If the tool cannot do one of them, "
+                "`ignore_unsupported_filters` reads without it.",
+                job.stream,
+                job.integration_id,
+            )
+        self._end(job)
 
-    def unread(self, job: Job, error: KomboError) -> None:
-        """Note a read that did not come to its end, and say so at once, each cause one time.
+    def unread(self, jobs: Sequence[Job], error: KomboError) -> None:
+        """Note reads that did not come to their end, and say so at once, each cause one time.
 
         What ends the whole run is said when it has ended.
         """
-        self._unread.append((job, error))
+        if not jobs:
+            return
         outcome = error.outcome
-        what = job.integration_id
+        if outcome is Outcome.STOP_RUN:
+            self._ended_by = error
+        what = jobs[0].integration_id
         if not outcome.is_integration_wide:
-            what = f"{job.stream} of {what}"
+            what = f"{', '.join(job.stream for job in jobs)} of {what}"
         if what not in self._told and outcome is not Outcome.STOP_RUN:
             self._told.add(what)
-            verb = "is skipped" if outcome.is_skip else "failed"
+            verb = "skipped" if outcome.is_skip else "failed"
             logger.log(LEVELS.get(outcome, logging.WARNING), "%s %s: %s", what, verb, error)
-        self._end(job)
+        for job in jobs:
+            if not outcome.is_skip or outcome is Outcome.SKIP_INTEGRATION:
+                self._unread.append((job, error))
+            self._skipped += outcome.is_skip
+            self._end(job)
 
     def tell_progress(self) -> None:
         now = time.monotonic()
@@ -73,8 +98,8 @@ class Summary:
         self._told_at = now
         logger.info(
             "So far %d of %s and %s.",
-            self._completed + len(self._unread),
-            _count(self._jobs, "read"),
+            self._reads - sum(self._open.values()),
+            _count(self._reads, "read"),
             _count(self._records.total(), "record"),
         )
 
@@ -84,32 +109,31 @@ class Summary:
         Returns:
             A sentence for each thing that needs a person; none if the run was a success.
         """
-        skips = [entry for entry in self._unread if entry[1].outcome.is_skip]
-        failures = [entry for entry in self._unread if not entry[1].outcome.is_skip]
         logger.info(
-            "%d of %s complete, %d skipped, %d failed: %s in %.1f s.",
+            "%d of %s complete, %d skipped, %d not: %s in %.1f s.",
             self._completed,
-            _count(self._jobs, "read"),
-            len(skips),
-            len(failures),
+            _count(self._reads, "read"),
+            self._skipped,
+            self._reads - self._completed - self._skipped,
             _count(self._records.total(), "record"),
             time.monotonic() - self._started,
         )
-        for line in _lines(e for e in skips if e[1].outcome is Outcome.SKIP_INTEGRATION):
+        for line in _lines(e for e in self._unread if e[1].outcome.is_skip):
             logger.warning("Not ready: %s", line)
         if stopped_by:
             logger.warning(
                 "Stopped by %s: the state is written, and the next run goes on from there.",
                 stopped_by,
             )
-        ended = [error for _, error in failures if error.outcome is Outcome.STOP_RUN]
-        return [
-            *(
-                f"Could not read {line}"
-                for line in _lines(e for e in failures if e[1].outcome is not Outcome.STOP_RUN)
-            ),
-            *(f"The run ended before {_count(len(ended), 'read')}: {error}" for error in ended[:1]),
-        ]
+        failures = _lines(
+            e
+            for e in self._unread
+            if not e[1].outcome.is_skip and e[1].outcome is not Outcome.STOP_RUN
+        )
+        sentences = [f"Could not read {line}" for line in failures]
+        if self._ended_by:
+            sentences.append(f"The run ended early: {self._ended_by}")
+        return sentences
 
     def _end(self, job: Job) -> None:
         self._open[job.stream] -= 1

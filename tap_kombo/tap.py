@@ -8,7 +8,7 @@ How a record gets from Kombo to stdout, one way:
     writer.py   on the main thread alone         -> RECORD, bookmark, STATE
 
 What the tap uses of the SDK's private names, all in all: `_validate_config`, `_handle_termination`,
-`_env_var_config` (here and in cli.py), `_write_schema_message` (writer.py), `_tap` and
+`_config` and `_env_var_config` (here and in cli.py), `_generate_schema_messages` (writer.py),
 `_increment_stream_state` (streams.py), `pop_deselected_record_properties` (records.py). The
 version of the SDK is pinned for them, and tests hold each.
 """
@@ -19,13 +19,13 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from types import FrameType
 from typing import Any, ClassVar
 
 import click
-import msgspec
 from singer_sdk import Tap
 from singer_sdk.authenticators import BearerTokenAuthenticator
 from singer_sdk.contrib.msgspec import MsgSpecWriter
@@ -36,21 +36,20 @@ from singer_sdk.helpers.capabilities import (
     TapCapabilities,
 )
 from singer_sdk.streams.rest import HTTPRequest
+from singer_sdk.tap_base import CliTestOptionValue
 
-from tap_kombo import cli, errors, settings
+from tap_kombo import cli, filters, inspection, settings
 from tap_kombo.bookmarks import Bookmarks, check_state
-from tap_kombo.client import Envelope, KomboClient
+from tap_kombo.client import KomboClient
 from tap_kombo.errors import InputError, KomboError, RunFailedError
-from tap_kombo.reader import Job, Reader, Unread
-from tap_kombo.streams import MODELS, KomboStream, check_catalog
+from tap_kombo.reader import Job, Reader, Unread, Visit
+from tap_kombo.streams import INTEGRATION_PATH, MODELS, KomboStream, check_catalog
 from tap_kombo.summary import Summary
 from tap_kombo.times import read_time
 from tap_kombo.writer import Writer, is_removed
 
 GRACE_SECONDS = 8.0
 """How long a run that is told to stop may take, whatever it waits for."""
-
-KEY_CHECK = msgspec.json.Decoder(Envelope[dict[str, Any]])
 
 
 class TapKombo(Tap):
@@ -88,7 +87,7 @@ class TapKombo(Tap):
         )
 
     def discover_streams(self) -> list[KomboStream]:
-        return [model.behaviour(self, model) for model in MODELS]
+        return [model.behaviour(self, self, model) for model in MODELS]
 
     @cached_property
     def authenticator(self) -> BearerTokenAuthenticator:
@@ -109,6 +108,7 @@ class TapKombo(Tap):
         start_date = self.config.get("start_date")
         return Bookmarks(
             self.state,  # type: ignore[arg-type]  # the SDK's name for a dict
+            scopes={stream.name: stream.scope for stream in self._kombo_streams()},
             start_date=read_time(start_date) if start_date else None,
             lookback=timedelta(seconds=self.config["lookback_seconds"]),
         )
@@ -121,18 +121,14 @@ class TapKombo(Tap):
             SystemExit: A signal ended the run, after a last STATE.
         """
         streams = [s for s in self._kombo_streams() if s.selected and not is_removed(s)]
-        jobs = [
-            stream.job(integration_id)
-            for stream in streams
-            for integration_id in self.config["integration_ids"]
-        ]
-        summary = Summary(jobs)
+        integration_ids: list[str] = self.config["integration_ids"]
+        summary = Summary([stream.name for stream in streams], integration_ids)
         writer = Writer(sys.stdout.buffer, streams, self.bookmarks)
         self._is_reading = True
         try:
             writer.write_schemas()
             summary.begin(self.config["concurrency"])
-            self._read(jobs, writer, summary)
+            self._read(streams, writer, summary)
             writer.write_state(at_once=True)
         except BrokenPipeError:
             self._stop.set()
@@ -150,48 +146,40 @@ class TapKombo(Tap):
         if failures:
             raise RunFailedError(*failures)
 
-    def _read(self, jobs: list[Job], writer: Writer, summary: Summary) -> None:
-        if not jobs:
-            return
-        try:
-            self.prove_key()
-        except KomboError as error:
-            for job in jobs:
-                summary.unread(job, error)
-            return
+    def _read(self, streams: Sequence[KomboStream], writer: Writer, summary: Summary) -> None:
+        integration_ids: list[str] = self.config["integration_ids"]
+        visits = [
+            Visit(
+                integration_id,
+                self._details_request(integration_id),
+                partial(_jobs, streams, integration_id),
+            )
+            for integration_id in integration_ids
+        ]
         reader = Reader(self.client, concurrency=self.config["concurrency"], stop=self._stop)
         broken: set[Job] = set()
-        for event in reader.read(jobs):
+        for event in reader.read(self._key_check, visits, len(visits) * len(streams)):
             if event is None:
                 writer.write_state()
-            elif event.job in broken:
-                continue
             elif isinstance(event, Unread):
-                summary.unread(event.job, event.error)
-            else:
+                summary.unread([job for job in event.jobs if job not in broken], event.error)
+            elif event.job not in broken:
                 try:
                     records = writer.write_page(event)
                 except KomboError as error:
                     broken.add(event.job)
-                    summary.unread(event.job, error)
+                    summary.unread([event.job], error)
                 else:
                     summary.page_written(event.job, records, is_last=event.next is None)
             summary.tell_progress()
 
-    def prove_key(self) -> None:
-        """Make sure that there is a Kombo, and that it knows the key, before all else.
+    def _details_request(self, integration_id: str) -> HTTPRequest:
+        path = INTEGRATION_PATH.format(integration_id=integration_id)
+        return HTTPRequest(f"{settings.base_url(self.config)}{path}")
 
-        A Kombo in trouble is let pass: its other endpoints may work.
-
-        Raises:
-            KomboError: The key, the address or the network is wrong.
-        """
-        url = f"{settings.base_url(self.config)}/check-api-key"
-        try:
-            self.client.get(HTTPRequest(url), KEY_CHECK)
-        except KomboError as error:
-            if error.rule is not errors.BROKEN_SERVER:
-                raise error.for_the_whole_run() from None
+    @property
+    def _key_check(self) -> HTTPRequest:
+        return HTTPRequest(f"{settings.base_url(self.config)}/check-api-key")
 
     def _kombo_streams(self) -> list[KomboStream]:
         return [stream for stream in self.streams.values() if isinstance(stream, KomboStream)]
@@ -205,7 +193,11 @@ class TapKombo(Tap):
         self._config = settings.with_defaults(self._config)
         if not raise_errors:
             return []
-        if problems := settings.problems(self._config):
+        names = [model.name for model in MODELS]
+        if problems := [
+            *settings.problems(self._config),
+            *filters.problems(self._config.get("filters", {}), names),
+        ]:
             raise ConfigValidationError(
                 "The settings are wrong.", errors=problems, schema=self.config_jsonschema
             )
@@ -265,5 +257,46 @@ class TapKombo(Tap):
         return super().cb_config(ctx, param, value)
 
     @classmethod
+    def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
+        """Prove the key and each integration, and print what each can give.
+
+        The SDK's own test reads a record of each stream, of the first integration only.
+        """
+        if value != CliTestOptionValue.All.value:
+            super().cb_test(ctx, param, value)
+            return
+        config = ctx.params["config"]
+        cls(config=config.config, parse_env_config=config.parse_env).inspect()
+        ctx.exit()
+
+    def inspect(self) -> None:
+        """Print a line for each integration: what it is, and what it can give.
+
+        Raises:
+            KomboError: The key, the address or the network is wrong.
+            RunFailedError: An integration is not to be had.
+        """
+        self.client.prove_key(self._key_check)
+        requests = {name: self._details_request(name) for name in self.config["integration_ids"]}
+        findings = inspection.inspect(
+            self.client,
+            requests,
+            [stream.name for stream in self._kombo_streams()],
+            concurrency=self.config["concurrency"],
+        )
+        failures = []
+        for integration_id, finding in zip(requests, findings, strict=True):
+            if isinstance(finding, KomboError):
+                failures.append(f"{integration_id}: {finding}")
+            else:
+                click.echo(finding)
+        if failures:
+            raise RunFailedError(*failures)
+
+    @classmethod
     def get_singer_command(cls) -> click.Command:
         return cli.patient_command(super().get_singer_command(), cls.logger)
+
+
+def _jobs(streams: Sequence[KomboStream], integration_id: str) -> list[Job]:
+    return [stream.job(integration_id) for stream in streams]

@@ -14,10 +14,11 @@ def read_time(text: str) -> datetime:
     Raises:
         ValueError: It is neither.
     """
-    moment = pendulum.parse(text)
-    if not isinstance(moment, pendulum.DateTime):
+    parsed = pendulum.parse(text)
+    if not isinstance(parsed, pendulum.DateTime):
         raise ValueError("neither a time nor a date")  # noqa: TRY004  # the text is wrong
-    return datetime.fromisoformat(moment.isoformat()).astimezone(UTC)
+    # Pendulum's own arithmetic changes the zone of what it gives back.
+    return datetime.fromisoformat(parsed.isoformat()).astimezone(UTC)
 
 
 def write_time(moment: datetime) -> str:

@@ -42,8 +42,15 @@ class Writer:
 
     def write_schemas(self) -> None:
         """Announce all streams before the first record of any."""
-        for stream in self._streams.values():
-            stream._write_schema_message()  # noqa: SLF001  # listed in tap.py
+        self._write(
+            ENCODER.encode_lines(
+                [
+                    message.to_dict()
+                    for stream in self._streams.values()
+                    for message in stream._generate_schema_messages()  # noqa: SLF001  # see tap.py
+                ]
+            )
+        )
 
     def write_page(self, page: Page) -> int:
         """Write a page and move its bookmark.
@@ -111,7 +118,10 @@ class Writer:
         self._state_is_due = True
 
     def _write(self, messages: bytes) -> None:
-        self._out.write(messages)
+        """Write all of it: an unbuffered stdout (`python -u`) stops where a signal finds it."""
+        rest = memoryview(messages)
+        while rest:
+            rest = rest[self._out.write(rest) :]
         self._out.flush()
 
 

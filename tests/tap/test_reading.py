@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from kombo_sandbox import Sandbox
+from tap_kombo.streams import MODELS
 from tests.tap_run import TapRun, catalog_with, run_tap, settings_for
 
 STREAMS = ["ats_applications", "ats_candidates", "ats_jobs", "ats_offers"]
@@ -58,11 +59,15 @@ def test_each_record_says_where_it_came_from_and_whether_it_is_deleted(
 def test_all_streams_are_announced_before_the_first_record(first_run: TapRun) -> None:
     types = [message["type"] for message in first_run.messages]
 
-    assert types[:4] == ["SCHEMA"] * 4
-    assert "SCHEMA" not in types[4:]
-    assert [m["stream"] for m in first_run.messages[:4]] == STREAMS
-    assert first_run.messages[3]["key_properties"] == ["id"]
-    assert first_run.messages[3]["bookmark_properties"] == ["changed_at"]
+    announced = [model.name for model in MODELS]
+    assert types[: len(announced)] == ["SCHEMA"] * len(announced)
+    assert "SCHEMA" not in types[len(announced) :]
+    assert sorted(first_run.schemas) == sorted(announced)
+    [offers] = [
+        m for m in first_run.messages if (m["type"], m["stream"]) == ("SCHEMA", "ats_offers")
+    ]
+    assert offers["key_properties"] == ["id"]
+    assert offers["bookmark_properties"] == ["changed_at"]
 
 
 def test_records_have_all_columns_that_their_schema_announces(first_run: TapRun) -> None:
@@ -107,14 +112,14 @@ def test_without_include_deleted_only_live_records_come(sandbox: Sandbox) -> Non
 
 def test_a_second_run_brings_exactly_what_has_changed(sandbox: Sandbox) -> None:
     settings = settings_for(sandbox)
-    first = run_tap(settings)
+    first = run_tap(settings, catalog=catalog_with(*STREAMS))
     sandbox.advance(seconds=3600)
     changed = sandbox.change("ats_offers", count=3)
     deleted = sandbox.delete("ats_offers", count=1)
     added = sandbox.add("ats_offers", count=2, integration_id=sandbox.integration_ids[0])
     sandbox.clear_requests()
 
-    second = run_tap(settings, state=first.state)
+    second = run_tap(settings, state=first.state, catalog=catalog_with(*STREAMS))
 
     assert set(changed + deleted + added) <= set(second.ids("ats_offers"))
     truth = by_id(sandbox.records("ats_offers"))
@@ -154,10 +159,10 @@ def test_a_change_of_nested_data_alone_comes_and_moves_no_bookmark_back(sandbox:
 
 def test_a_run_without_changes_brings_nothing_and_moves_the_bookmarks_on(sandbox: Sandbox) -> None:
     settings = settings_for(sandbox)
-    first = run_tap(settings)
+    first = run_tap(settings, catalog=catalog_with(*STREAMS))
     sandbox.advance(seconds=3600)
 
-    second = run_tap(settings, state=first.state)
+    second = run_tap(settings, state=first.state, catalog=catalog_with(*STREAMS))
 
     assert second.records == {}
     for stream in STREAMS:

@@ -3,19 +3,39 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
 
 from kombo_sandbox import Sandbox
 from tests.tap_run import catalog_with, run_tap, settings_for
+
+
+@pytest.fixture
+def make_odd(sandbox: Sandbox) -> Iterator[Callable[[dict[str, Any]], str]]:
+    """Put odd values into an offer for one test; it gives the offer's id."""
+    offer = sandbox.records("ats_offers")[0]
+
+    def patch(values: dict[str, Any]) -> str:
+        sandbox.patch("ats_offers", offer["id"], values)
+        found: str = offer["id"]
+        return found
+
+    yield patch
+    sandbox.patch("ats_offers", offer["id"], offer)
 
 
 def test_deselected_streams_are_not_asked_for(sandbox: Sandbox) -> None:
     run = run_tap(settings_for(sandbox), catalog=catalog_with("ats_jobs"))
 
     assert set(run.schemas) == {"ats_jobs"}
-    assert {r.path for r in sandbox.requests()} == {"/check-api-key", "/ats/jobs"}
+    assert {r.path for r in sandbox.requests() if r.path.startswith("/ats/")} == {"/ats/jobs"}
 
 
-def test_deselected_fields_are_in_no_message(sandbox: Sandbox) -> None:
+def test_deselected_fields_are_in_no_message(
+    sandbox: Sandbox, make_odd: Callable[[dict[str, Any]], str]
+) -> None:
     catalog = catalog_with(
         "ats_offers",
         deselected=[
@@ -24,7 +44,7 @@ def test_deselected_fields_are_in_no_message(sandbox: Sandbox) -> None:
             "ats_offers.remote_id",
         ],
     )
-    sandbox.patch("ats_offers", sandbox.records("ats_offers")[0]["id"], {"status": {"a": "b"}})
+    make_odd({"status": {"a": "b"}})
 
     run = run_tap(settings_for(sandbox), catalog=catalog)
 
@@ -39,16 +59,16 @@ def test_deselected_fields_are_in_no_message(sandbox: Sandbox) -> None:
         assert record["additional_fields"] is None
 
 
-def test_a_wrong_value_with_deselected_parts_is_left_out_whole(sandbox: Sandbox) -> None:
-    offer = sandbox.records("ats_offers")[0]
-    people = [{"candidate": {"first_name": "Deselected"}}]
-    sandbox.patch("ats_offers", offer["id"], {"application": people})
+def test_a_wrong_value_with_deselected_parts_is_left_out_whole(
+    sandbox: Sandbox, make_odd: Callable[[dict[str, Any]], str]
+) -> None:
+    odd = make_odd({"application": [{"candidate": {"first_name": "Deselected"}}]})
     catalog = catalog_with("ats_offers", deselected=["ats_offers.application.candidate.first_name"])
 
     run = run_tap(settings_for(sandbox), catalog=catalog)
 
     assert b"Deselected" not in run.stdout
-    [record] = [r for r in run.records["ats_offers"] if r["id"] == offer["id"]]
+    [record] = [r for r in run.records["ats_offers"] if r["id"] == odd]
     assert record["application"] is None
 
 
@@ -70,7 +90,7 @@ def test_an_older_catalog_keeps_new_fields_in_additional_fields(sandbox: Sandbox
     truth = {r["id"]: r["status"] for r in sandbox.records("ats_offers")}
     for record in run.records["ats_offers"]:
         assert "status" not in record
-        assert record["additional_fields"] == {"status": truth[record["id"]]}
+        assert record["additional_fields"]["status"] == truth[record["id"]]
 
 
 def test_stream_maps_hash_drop_and_rename(sandbox: Sandbox) -> None:
@@ -127,5 +147,5 @@ def test_the_schema_can_be_written_without_reading_anything(sandbox: Sandbox) ->
     run = run_tap(settings_for(sandbox), "--test=schema")
 
     assert run.code == 0
-    assert set(run.schemas) == {"ats_applications", "ats_candidates", "ats_jobs", "ats_offers"}
+    assert len(run.schemas) == 40
     assert sandbox.requests() == []

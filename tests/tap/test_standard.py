@@ -18,7 +18,9 @@ from tests.tap_run import settings_for
 # The SDK warns of columns that are null in all records, like `additional_fields` mostly is.
 pytestmark = pytest.mark.filterwarnings("ignore:No records were available:UserWarning")
 
-sandbox = Sandbox(integrations=2, offers=30, seed=9)
+sandbox = Sandbox(
+    integrations=1, offers=30, seed=9, categories=("ATS", "HRIS", "LMS", "ASSESSMENT")
+)
 atexit.register(sandbox.stop)
 
 TestTapKombo = get_tap_test_class(

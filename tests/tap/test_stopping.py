@@ -17,9 +17,9 @@ OFFERS = catalog_with("ats_offers")
 
 
 def stop_after_first_record(
-    settings: dict[str, Any], signum: signal.Signals
+    settings: dict[str, Any], signum: signal.Signals, **env: str
 ) -> tuple[TapRun, float]:
-    with tap_process(settings, catalog=OFFERS) as process:
+    with tap_process(settings, catalog=OFFERS, env=env) as process:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(2)]
         process.send_signal(signum)
@@ -118,6 +118,26 @@ def test_a_slow_target_slows_the_reading(sandbox: Sandbox) -> None:
 
     assert asked < written + 20
     assert asked < len(sandbox.records("ats_offers")) / 10
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
+def test_a_signal_in_the_middle_of_a_write_cuts_no_line(sandbox: Sandbox, unbuffered: str) -> None:
+    settings = settings_for(sandbox, page_size=250)
+    with tap_process(settings, catalog=OFFERS, env={"PYTHONUNBUFFERED": unbuffered}) as process:
+        assert process.stdout is not None
+        process.stdout.read(1)
+        time.sleep(1)  # the pipe is full, so the tap is in the middle of a write
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+        stdout, stderr = process.communicate(timeout=30)
+
+    run = TapRun(process.returncode, b"{" + stdout, stderr.decode())
+    assert run.code == 143
+    assert run.messages[-1]["type"] == "STATE"
+    written = {record["id"] for record in run.records["ats_offers"]}
+    rest = run_tap(settings, state=run.state, catalog=OFFERS)
+    truth = {record["id"] for record in sandbox.records("ats_offers")}
+    assert written | set(rest.ids("ats_offers")) == truth
 
 
 def test_what_is_written_before_the_kill_is_whole_lines_and_one_cut_at_most(

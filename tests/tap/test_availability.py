@@ -1,0 +1,138 @@
+"""What an integration cannot give is known beforehand, and costs no request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from kombo_sandbox import Sandbox
+from tests.tap_run import catalog_with, run_tap, settings_for
+
+
+@pytest.fixture
+def without_jobs(sandbox: Sandbox) -> Iterator[str]:
+    """An integration whose tool has no jobs."""
+    integration_id = sandbox.integration_ids[1]
+    sandbox.set_integration(integration_id, unavailable_models=["ats_jobs"])
+    yield integration_id
+    sandbox.set_integration(integration_id, unavailable_models=[])
+
+
+def test_what_is_not_available_is_not_asked_for_and_said_in_one_line(
+    sandbox: Sandbox, without_jobs: str
+) -> None:
+    run = run_tap(settings_for(sandbox))
+
+    assert run.code == 0
+    assert run.warnings == []
+    asked = {(r.path, r.integration_id) for r in sandbox.requests()}
+    assert ("/ats/jobs", without_jobs) not in asked
+    assert ("/ats/offers", without_jobs) in asked
+    assert ("/ats/jobs", sandbox.integration_ids[0]) in asked
+    [line] = [line for line in run.log if without_jobs in line]
+    assert "ats_jobs" in line
+    assert run.bookmark("ats_jobs", without_jobs) is None
+
+
+def test_what_becomes_available_is_read_whole(sandbox: Sandbox, without_jobs: str) -> None:
+    first = run_tap(settings_for(sandbox))
+    sandbox.set_integration(without_jobs, unavailable_models=[])
+    sandbox.advance(seconds=3600)
+
+    second = run_tap(settings_for(sandbox), state=first.state)
+
+    truth = sorted(r["id"] for r in sandbox.records("ats_jobs", without_jobs))
+    arrived = sorted(
+        r["id"] for r in second.records["ats_jobs"] if r["integration_id"] == without_jobs
+    )
+    assert arrived == truth
+
+
+def test_the_details_of_an_integration_are_asked_for_once_a_run(sandbox: Sandbox) -> None:
+    run_tap(settings_for(sandbox))
+
+    asked = [
+        r.path
+        for r in sandbox.requests()
+        if r.path.startswith("/integrations/") and not r.path.endswith("-fields")
+    ]
+    assert sorted(asked) == sorted(f"/integrations/{name}" for name in sandbox.integration_ids)
+
+
+def test_without_details_everything_is_asked_for(sandbox: Sandbox) -> None:
+    integration_id = sandbox.integration_ids[0]
+    sandbox.fault(path=f"/integrations/{integration_id}", status=404)
+
+    run = run_tap(settings_for(sandbox), catalog=catalog_with("ats_offers", "ats_jobs"))
+
+    assert run.code == 0
+    assert run.bookmark("ats_offers", integration_id) is not None
+    assert run.bookmark("ats_jobs", integration_id) is not None
+
+
+def test_details_that_say_little_are_no_reason_to_leave_anything_out(sandbox: Sandbox) -> None:
+    integration_id = sandbox.integration_ids[0]
+    sandbox.fault(
+        path=f"/integrations/{integration_id}",
+        body='{"status":"success","data":{"id":"x","read_models":[{"id":"ats_offers"}]}}',
+    )
+
+    run = run_tap(settings_for(sandbox), catalog=catalog_with("ats_offers", "ats_jobs"))
+
+    assert run.code == 0
+    assert run.bookmark("ats_offers", integration_id) is not None
+    assert run.bookmark("ats_jobs", integration_id) is not None
+
+
+def test_an_integration_that_kombo_does_not_know_costs_one_request(sandbox: Sandbox) -> None:
+    unknown = "personio:111111111111111111111111"
+
+    run = run_tap(settings_for(sandbox, integration_ids=[unknown, *sandbox.integration_ids]))
+
+    assert run.code == 1
+    [error] = run.errors
+    assert unknown in error
+    assert "PLATFORM.INTEGRATION_NOT_FOUND" in error
+    assert "ats_offers" in error
+    assert [r.path for r in sandbox.requests() if r.integration_id == unknown] == [
+        f"/integrations/{unknown}"
+    ]
+    assert all(run.bookmark("ats_offers", known) for known in sandbox.integration_ids)
+
+
+def test_the_test_option_tells_what_each_integration_can_give(
+    sandbox: Sandbox, without_jobs: str
+) -> None:
+    run = run_tap(settings_for(sandbox), "--test")
+
+    assert run.code == 0
+    lines = run.stdout.decode().splitlines()
+    assert [line.split(": ")[0] for line in lines] == sandbox.integration_ids
+    for line in lines:
+        assert "ACTIVE" in line
+        assert "ats_offers" in line
+        assert ("ats_jobs" in line) == (not line.startswith(without_jobs))
+    assert not [r for r in sandbox.requests() if r.path.startswith("/ats/")]
+
+
+def test_the_test_option_names_what_is_wrong(sandbox: Sandbox) -> None:
+    unknown = "personio:111111111111111111111111"
+
+    run = run_tap(
+        settings_for(sandbox, integration_ids=[*sandbox.integration_ids, unknown]), "--test"
+    )
+
+    assert run.code == 1
+    assert len(run.stdout.decode().splitlines()) == len(sandbox.integration_ids)
+    [error] = run.errors
+    assert unknown in error
+
+
+def test_the_test_option_proves_the_key(sandbox: Sandbox) -> None:
+    run = run_tap({**settings_for(sandbox), "api_key": "ks_dev_wrong_one"}, "--test")
+
+    assert run.code == 1
+    assert run.stdout == b""
+    [error] = run.errors
+    assert "`api_key`" in error
