@@ -167,7 +167,7 @@ def with_sandbox(demo: Demo, sandbox: Sandbox) -> None:
     screen.check(
         holds=came == happened.keys(),
         claim=f"exactly these {len(happened)} came, and none of the "
-        f"{len(by_id(after['ats_offers'])) - len(happened):,} others",
+        f"{len(by_origin(after['ats_offers'])) - len(happened):,} others",
         details=came ^ happened.keys(),
     )
     deleted = {id_ for id_, why in happened.items() if why == DELETED}
@@ -206,12 +206,12 @@ def change(sandbox: Sandbox, held: Held) -> dict[str, str]:
 
 def prove_changes(demo: Demo, before: Held, after: Held, began: datetime) -> None:
     """Prove that every record that is different now has come, of all streams."""
-    missing: set[str] = set()
+    missing: set[tuple[str, str]] = set()
     counts = []
     for table in demo.tables:
-        old, new = by_id(before[table.name]), by_id(after[table.name])
-        different = {id_ for id_, record in new.items() if record != old.get(id_)}
-        came = {row["id"] for row in demo.rows(table, since=began)}
+        old, new = by_origin(before[table.name]), by_origin(after[table.name])
+        different = {origin for origin, record in new.items() if record != old.get(origin)}
+        came = {(row["integration_id"], row["id"]) for row in demo.rows(table, since=began)}
         missing |= different - came
         if came or different:
             counts.append(
@@ -250,8 +250,12 @@ def held_by(sandbox: Sandbox, of: list[Table]) -> Held:
     }
 
 
-def by_id(records: Mapping[str, list[Record]]) -> dict[str, Record]:
-    return {record["id"]: record for found in records.values() for record in found}
+def by_origin(records: Mapping[str, list[Record]]) -> dict[tuple[str, str], Record]:
+    return {
+        (integration_id, record["id"]): record
+        for integration_id, found in records.items()
+        for record in found
+    }
 
 
 def main() -> int:

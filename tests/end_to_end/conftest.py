@@ -14,13 +14,14 @@ import pytest
 import requests
 from psycopg import sql
 
-from demo.comparison import Record, Row, Table, tables
+from demo.comparison import Key, Record, Row, Table, tables
 from demo.pipeline import PROJECT, Pipeline, plugins
 from demo.postgres import Postgres, postgres
 from demo.processes import running
 from kombo_sandbox import Request, Sandbox
 from tap_kombo.streams import MODELS
 
+CATEGORIES = ("ATS", "HRIS", "LMS", "ASSESSMENT")
 CATALOG = tables(PROJECT / "catalog.json")
 PATHS = {model.name: model.path for model in MODELS}
 
@@ -33,6 +34,7 @@ class Moment:
         held: What Kombo holds: stream -> integration -> records.
         rows: What the tables hold: stream -> rows.
         requests: What that run asked Kombo for.
+        giving: Which integrations have such data: stream -> integrations.
         log: What the run said.
         clock: Kombo's clock before and after the run.
     """
@@ -40,6 +42,7 @@ class Moment:
     held: dict[str, dict[str, list[Record]]]
     rows: dict[str, list[Row]]
     requests: list[Request]
+    giving: dict[str, set[str]]
     log: str
     clock: tuple[str, str]
 
@@ -52,13 +55,13 @@ class Changes:
         changed: Their own fields.
         nested: Only what they show of others.
         deleted: They are gone from the tool.
-        found: The ids that Kombo itself names when asked for changes: stream -> ids.
+        found: What Kombo itself gives when asked for changes: stream -> keys.
     """
 
     changed: set[str]
     nested: set[str]
     deleted: set[str]
-    found: dict[str, set[str]]
+    found: dict[str, set[Key]]
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ def journey(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Journey]:
     folder = tmp_path_factory.mktemp("journey")
-    with running(lambda: Sandbox(integrations=3, offers=400, seed=7), Sandbox.stop) as sandbox:
+    with running(start_sandbox, Sandbox.stop) as sandbox:
         target = {"TARGET_POSTGRES_SQLALCHEMY_URL": database.url}
         settings = {**settings_for(sandbox), **target}
         sandbox.advance(seconds=3600)
@@ -114,6 +117,10 @@ def journey(
         changes = change(sandbox)
         second = run(Pipeline(folder, settings, folder / "second.log"), sandbox, database)
         yield Journey(first, state, changes, second)
+
+
+def start_sandbox() -> Sandbox:
+    return Sandbox(integrations=2, offers=120, seed=7, categories=CATEGORIES)
 
 
 def settings_for(sandbox: Sandbox) -> dict[str, str]:
@@ -132,6 +139,7 @@ def run(pipeline: Pipeline, sandbox: Sandbox, database: Postgres) -> Moment:
         held={table.name: held_by(sandbox, table) for table in CATALOG},
         rows={table.name: rows_of(database, "kombo", table) for table in CATALOG},
         requests=sandbox.requests(),
+        giving={table.name: giving(sandbox, table) for table in CATALOG},
         log=pipeline.log.read_text(),
         clock=(before, sandbox.clock()),
     )
@@ -163,15 +171,29 @@ def change(sandbox: Sandbox) -> Changes:
     )
 
 
-def found_since(sandbox: Sandbox, table: Table, since: str) -> set[str]:
+def found_since(sandbox: Sandbox, table: Table, since: str) -> set[Key]:
     """Ask as Kombo's documentation says, without the tap; of a full table, all is found."""
-    params = {"include_deleted": "true"}
-    if table.is_incremental:
-        params["updated_after"] = since
+    params = {"include_deleted": "true", "updated_after": since}
     return {
-        record["id"]
+        table.key_of({**record, "integration_id": integration_id})
+        for integration_id in giving(sandbox, table)
+        for record in (
+            pages(sandbox, PATHS[table.name], integration_id, params)
+            if table.is_incremental
+            else sandbox.records(table.name, integration_id)
+        )
+    }
+
+
+def giving(sandbox: Sandbox, table: Table) -> set[str]:
+    """Find the integrations that have such data; all tell of themselves."""
+    if not table.name.startswith(tuple(f"{category.lower()}_" for category in CATEGORIES)):
+        return set(sandbox.integration_ids)
+    return {
+        integration_id
         for integration_id in sandbox.integration_ids
-        for record in pages(sandbox, PATHS[table.name], integration_id, params)
+        for model in sandbox.records("integration_models", integration_id)
+        if model["id"] == table.name and model["is_available"]
     }
 
 

@@ -71,7 +71,9 @@ def test_a_pipe_without_meltano_fills_the_same_tables(
         rows = rows_of(database, "piped", table)
         assert not list(differences(table, held_by(kombo, table), rows))
     state = json.loads((tmp_path / "states.jsonl").read_text().splitlines()[-1])
-    assert set(state["bookmarks"]) == {table.name for table in CATALOG}
+    assert set(state["bookmarks"]) == {
+        table.name for table in CATALOG if table.is_incremental and table.name.startswith("ats_")
+    }
 
 
 PIPE = f"""
