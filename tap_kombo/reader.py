@@ -216,6 +216,7 @@ class Reader:
         # Last in, first out: the jobs of an integration that was just visited come before the
         # next visit, so the first pages of one do not wait for the details of thousands.
         self._todo: queue.LifoQueue[Callable[[], None] | None] = queue.LifoQueue()
+        self._mistake: KomboError | None = None
         self._run_error: KomboError | None = None
         self._integration_errors: dict[str, KomboError] = {}
 
@@ -233,6 +234,9 @@ class Reader:
             Each job's pages, the last one with `next` None, or its `Unread`; and None about once
             a second while there is nothing, so that the caller gets a turn. It ends after the
             last job's end, or soon after `stop` is set.
+
+        Raises:
+            KomboError: A mistake of this tap's own kept something from being read at all.
         """
         self._todo.put(partial(self._begin, key_check, visits))
         threads = min(self._concurrency, jobs)
@@ -243,6 +247,8 @@ class Reader:
                 try:
                     event = self._events.get(timeout=TICK)
                 except queue.Empty:
+                    if self._mistake:
+                        raise self._mistake from None
                     yield None
                     continue
                 jobs -= len(event.jobs) if isinstance(event, Unread) else event.next is None
@@ -254,7 +260,12 @@ class Reader:
     def _work(self) -> None:
         with contextlib.suppress(StoppedError):
             while task := self._todo.get():
-                task()
+                try:
+                    task()
+                except StoppedError:
+                    raise
+                except Exception as error:  # noqa: BLE001  # a thread must not die in silence
+                    self._mistake = _internal(error)
 
     def _begin(self, key_check: HTTPRequest, visits: Sequence[Visit]) -> None:
         try:
@@ -277,8 +288,8 @@ class Reader:
             details = self._client.get(visit.request, DETAILS)
         except KomboError as failure:
             error = failure
-            is_lasting = error.outcome is not Outcome.FAIL_READ
-            lost = {job.stream for job in jobs if is_lasting or job.listing.decoder is DETAILS}
+            is_for_all = error.outcome.is_integration_wide or error.outcome is Outcome.STOP_RUN
+            lost = {job.stream for job in jobs if is_for_all or job.listing.decoder is DETAILS}
         else:
             error = KomboError(errors.UNAVAILABLE, "No such data")
             lost = {job.stream for job in jobs if can_give(details.data, job.stream) is False}
@@ -313,7 +324,7 @@ class Reader:
             raise
         except KomboError as error:
             self._give_up([job], error)
-        except Exception as error:  # noqa: BLE001  # a thread must not die in silence
+        except Exception as error:  # noqa: BLE001  # one job's trouble is not the others'
             self._give_up([job], _internal(error))
 
     def _give_up(self, jobs: Sequence[Job], error: KomboError) -> None:

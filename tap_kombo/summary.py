@@ -27,6 +27,7 @@ class Summary:
     """
 
     def __init__(self, streams: Sequence[str], integration_ids: Sequence[str]) -> None:
+        self._families = _families(streams)
         self._streams = len(streams)
         self._integrations = len(integration_ids)
         self._open = Counter(dict.fromkeys(streams, self._integrations))
@@ -80,7 +81,7 @@ class Summary:
             self._ended_by = error
         what = jobs[0].integration_id
         if not outcome.is_integration_wide:
-            what = f"{', '.join(job.stream for job in jobs)} of {what}"
+            what = f"{self._names(job.stream for job in jobs)} of {what}"
         if what not in self._told and outcome is not Outcome.STOP_RUN:
             self._told.add(what)
             verb = "skipped" if outcome.is_skip else "failed"
@@ -110,7 +111,7 @@ class Summary:
             A sentence for each thing that needs a person; none if the run was a success.
         """
         logger.info(
-            "%d of %s complete, %d skipped, %d not: %s in %.1f s.",
+            "%d of %s complete, %d skipped, %d unread: %s in %.1f s.",
             self._completed,
             _count(self._reads, "read"),
             self._skipped,
@@ -118,14 +119,14 @@ class Summary:
             _count(self._records.total(), "record"),
             time.monotonic() - self._started,
         )
-        for line in _lines(e for e in self._unread if e[1].outcome.is_skip):
+        for line in self._lines(e for e in self._unread if e[1].outcome.is_skip):
             logger.warning("Not ready: %s", line)
         if stopped_by:
             logger.warning(
                 "Stopped by %s: the state is written, and the next run goes on from there.",
                 stopped_by,
             )
-        failures = _lines(
+        failures = self._lines(
             e
             for e in self._unread
             if not e[1].outcome.is_skip and e[1].outcome is not Outcome.STOP_RUN
@@ -134,6 +135,24 @@ class Summary:
         if self._ended_by:
             sentences.append(f"The run ended early: {self._ended_by}")
         return sentences
+
+    def _lines(self, unread: Iterable[tuple[Job, KomboError]]) -> list[str]:
+        """A line for each integration and cause, with the streams that it kept back."""
+        streams: dict[tuple[str, str], list[str]] = {}
+        for job, error in unread:
+            streams.setdefault((job.integration_id, str(error)), []).append(job.stream)
+        return [
+            f"{integration_id} ({self._names(names)}): {error}"
+            for (integration_id, error), names in streams.items()
+        ]
+
+    def _names(self, streams: Iterable[str]) -> str:
+        """Name streams, and a whole family of them in one word: `hris_*`."""
+        names = []
+        for family, found in _families(streams).items():
+            is_whole = len(found) > 1 and found == self._families[family]
+            names += [f"{family}_*"] if is_whole else sorted(found)
+        return ", ".join(names)
 
     def _end(self, job: Job) -> None:
         self._open[job.stream] -= 1
@@ -153,15 +172,11 @@ class Summary:
 LEVELS = {Outcome.SKIP_READ: logging.INFO, Outcome.SKIP_INTEGRATION: logging.WARNING}
 
 
-def _lines(unread: Iterable[tuple[Job, KomboError]]) -> list[str]:
-    """A line for each integration and cause, with the streams that it kept back."""
-    streams: dict[tuple[str, str], list[str]] = {}
-    for job, error in unread:
-        streams.setdefault((job.integration_id, str(error)), []).append(job.stream)
-    return [
-        f"{integration_id} ({', '.join(names)}): {error}"
-        for (integration_id, error), names in streams.items()
-    ]
+def _families(streams: Iterable[str]) -> dict[str, set[str]]:
+    families: dict[str, set[str]] = {}
+    for stream in streams:
+        families.setdefault(stream.partition("_")[0], set()).add(stream)
+    return families
 
 
 def _count(number: int, noun: str) -> str:

@@ -1,0 +1,108 @@
+"""All of Kombo's models: what they hold arrives, and is what its SCHEMA says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import jsonschema
+import pytest
+
+from kombo_sandbox import Sandbox
+from tap_kombo.answers import FAMILIES
+from tap_kombo.streams import MODELS, Model
+from tests.tap_run import TapRun, run_tap, settings_for
+
+FORMATS = jsonschema.FormatChecker(["date"])
+
+
+@FORMATS.checks("date-time", raises=ValueError)
+def is_time_in_utc(value: object) -> bool:
+    if not isinstance(value, str):
+        return True
+    return datetime.fromisoformat(value).tzinfo is not None and value.endswith("Z")
+
+
+@pytest.fixture(scope="module")
+def everything() -> Iterator[Sandbox]:
+    """An integration of each category."""
+    categories = ("ATS", "HRIS", "LMS", "ASSESSMENT")
+    with Sandbox(integrations=1, offers=80, seed=21, categories=categories) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def run(everything: Sandbox) -> TapRun:
+    everything.advance(seconds=3600)
+    return run_tap(settings_for(everything, page_size=50))
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
+class TestEachModel:
+    def test_every_record_arrives_as_kombo_holds_it(
+        self, everything: Sandbox, run: TapRun, model: Model
+    ) -> None:
+        name = model.name
+        held = {
+            (integration_id, record["id"]): record
+            for integration_id in everything.integration_ids
+            for record in everything.records(name, integration_id)
+        }
+        arrived = {(r["integration_id"], r["id"]): r for r in run.records[name]}
+
+        assert held
+        assert len(run.records[name]) == len(held)
+        columns = run.schemas[name]["properties"]
+        for origin, record in held.items():
+            for field, value in record.items():
+                if field in columns:
+                    assert arrived[origin][field] == value
+
+    def test_every_record_is_valid_against_its_schema(self, run: TapRun, model: Model) -> None:
+        name = model.name
+        validator = jsonschema.Draft7Validator(run.schemas[name], format_checker=FORMATS)
+
+        for record in run.records[name]:
+            validator.validate(record)
+            assert record["additional_fields"] is None
+
+    def test_it_has_a_bookmark_if_and_only_if_its_changes_can_be_asked_for(
+        self, everything: Sandbox, run: TapRun, model: Model
+    ) -> None:
+        name = model.name
+        is_incremental = model.behaviour.replication_key is not None
+
+        bookmarks = [run.bookmark(name, integration) for integration in everything.integration_ids]
+
+        assert any(bookmarks) == is_incremental
+
+
+def test_only_what_an_integration_has_is_asked_for(everything: Sandbox, run: TapRun) -> None:
+    category = {
+        integration["id"]: integration["category"].lower()
+        for integration in everything.records("integrations")
+    }
+
+    assert run.code == 0
+    for request in everything.requests():
+        family = request.path.split("/")[1]
+        if family in FAMILIES and request.integration_id:
+            assert category[request.integration_id] == family
+    refused = [r for r in everything.requests() if r.status != 200]
+    assert refused == []
+
+
+def test_a_second_run_asks_for_changes_of_all_that_can_be_asked(
+    everything: Sandbox, run: TapRun
+) -> None:
+    everything.advance(seconds=3600)
+    everything.clear_requests()
+
+    second = run_tap(settings_for(everything), state=run.state)
+
+    paths = {model.path: model.behaviour.replication_key for model in MODELS}
+    for request in everything.requests():
+        if request.path in paths:
+            assert ("updated_after" in request.params) == (paths[request.path] is not None)
+    changed = {name for name, records in second.records.items() if records}
+    assert changed == {m.name for m in MODELS if m.behaviour.replication_key is None}
