@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from singer_sdk import metrics
 
+from tap_kombo.answers import FAMILIES
 from tap_kombo.errors import KomboError, Outcome
 from tap_kombo.reader import Job
 
@@ -119,14 +120,14 @@ class Summary:
             _count(self._records.total(), "record"),
             time.monotonic() - self._started,
         )
-        for line in self._lines(e for e in self._unread if e[1].outcome.is_skip):
+        for line in _lines(e for e in self._unread if e[1].outcome.is_skip):
             logger.warning("Not ready: %s", line)
         if stopped_by:
             logger.warning(
                 "Stopped by %s: the state is written, and the next run goes on from there.",
                 stopped_by,
             )
-        failures = self._lines(
+        failures = _lines(
             e
             for e in self._unread
             if not e[1].outcome.is_skip and e[1].outcome is not Outcome.STOP_RUN
@@ -136,21 +137,11 @@ class Summary:
             sentences.append(f"The run ended early: {self._ended_by}")
         return sentences
 
-    def _lines(self, unread: Iterable[tuple[Job, KomboError]]) -> list[str]:
-        """A line for each integration and cause, with the streams that it kept back."""
-        streams: dict[tuple[str, str], list[str]] = {}
-        for job, error in unread:
-            streams.setdefault((job.integration_id, str(error)), []).append(job.stream)
-        return [
-            f"{integration_id} ({self._names(names)}): {error}"
-            for (integration_id, error), names in streams.items()
-        ]
-
     def _names(self, streams: Iterable[str]) -> str:
         """Name streams, and a whole family of them in one word: `hris_*`."""
         names = []
         for family, found in _families(streams).items():
-            is_whole = len(found) > 1 and found == self._families[family]
+            is_whole = family in FAMILIES and found == self._families[family]
             names += [f"{family}_*"] if is_whole else sorted(found)
         return ", ".join(names)
 
@@ -170,6 +161,17 @@ class Summary:
 
 
 LEVELS = {Outcome.SKIP_READ: logging.INFO, Outcome.SKIP_INTEGRATION: logging.WARNING}
+
+
+def _lines(unread: Iterable[tuple[Job, KomboError]]) -> list[str]:
+    """A line for each integration and cause, with the streams that it kept back."""
+    streams: dict[tuple[str, str], list[str]] = {}
+    for job, error in unread:
+        streams.setdefault((job.integration_id, str(error)), []).append(job.stream)
+    return [
+        f"{integration_id} ({', '.join(names)}): {error}"
+        for (integration_id, error), names in streams.items()
+    ]
 
 
 def _families(streams: Iterable[str]) -> dict[str, set[str]]:
