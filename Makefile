@@ -7,6 +7,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 
 export UV_CONSTRAINT := $(CURDIR)/constraints.txt
+export UV_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 export UV_PYTHON := $(CURDIR)/$(BIN)/python
 
 .DEFAULT_GOAL := help
@@ -50,7 +51,7 @@ constraints: $(INSTALLED) ## Write constraints.txt anew with the newest versions
 
 .PHONY: clean
 clean: ## Remove everything that make has made
-	rm -rf .venv .meltano .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist output
+	rm -rf .venv .meltano .cache .mypy_cache .pytest_cache .ruff_cache build dist output
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
