@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 import requests
@@ -174,13 +175,15 @@ class KomboClient:
         response, body = self._send(request, sent + self._timeout)
         seconds = time.monotonic() - sent
         self._note_rate_limit(response)
-        answered_at = read_http_date(response.headers.get("Date"))
-        if response.status_code // 100 != SUCCESS or answered_at is None:
+        if response.status_code // 100 != SUCCESS:
             raise _error(response, body)
         try:
             data = _decode(shape, body).data
         except msgspec.DecodeError:
             raise _error(response, body) from None
+        answered_at = read_http_date(response.headers.get("Date"))
+        if answered_at is None:
+            raise KomboError(errors.NO_CLOCK, "The answer has no valid `Date` header")
         return Answer(data, answered_at - timedelta(seconds=seconds), answered_at)
 
     def _send(self, request: HTTPRequest, deadline: float) -> tuple[requests.Response, bytes]:
@@ -196,12 +199,16 @@ class KomboClient:
             ) as response:
                 return response, self._read(response, deadline)
         except requests.exceptions.SSLError:
-            raise KomboError(errors.UNTRUSTED, "The TLS connection cannot be trusted") from None
+            host = urlsplit(request.url).hostname
+            raise KomboError(
+                errors.UNTRUSTED, f"There is no trusted TLS connection to {host}"
+            ) from None
         except requests.Timeout:
             raise self._too_slow() from None
         except requests.ConnectionError as error:
             if _never_connected(error):
-                raise KomboError(errors.UNREACHABLE, "There is no connection to Kombo") from None
+                host = urlsplit(request.url).hostname
+                raise KomboError(errors.UNREACHABLE, f"There is no connection to {host}") from None
             raise KomboError(errors.BROKEN_NETWORK, "The connection broke") from None
         except requests.RequestException:
             raise KomboError(errors.BROKEN_ANSWER, "The answer broke off or is garbled") from None

@@ -137,6 +137,10 @@ STATUS_CLASSES = {
 }
 """The same for a whole class of statuses, where `STATUSES` has no row of its own."""
 
+NO_CLOCK = Rule(
+    Outcome.FAIL_READ,
+    "Without Kombo's clock no bookmark can be set. Check `api_url`: a proxy may take it out.",
+)
 UNAVAILABLE = Rule(
     Outcome.SKIP_READ,
     "Kombo says so of the integration: the tool lacks it, or its scope config or the customer "

@@ -152,8 +152,28 @@ def test_no_kombo_at_the_address_ends_the_run(sandbox: Sandbox) -> None:
     run = run_tap({**settings_for(sandbox), "api_url": "http://127.0.0.1:9/v1"})
 
     assert run.code == 1
-    assert any("no connection to Kombo" in e and "`api_url`" in e for e in run.errors)
+    assert any("no connection to 127.0.0.1" in e and "`api_url`" in e for e in run.errors)
     assert "Traceback" not in run.stderr
+
+
+def test_a_server_that_cannot_be_trusted_ends_the_run_at_once(sandbox: Sandbox) -> None:
+    run = run_tap({**settings_for(sandbox), "api_url": sandbox.url.replace("http:", "https:")})
+
+    assert run.code == 1
+    assert sandbox.requests() == []
+    [error] = run.errors
+    assert "TLS" in error
+
+
+def test_an_answer_without_kombos_clock_is_no_answer(sandbox: Sandbox) -> None:
+    broken = sandbox.integration_ids[0]
+    sandbox.fault(path="/ats/offers", integration_id=broken, headers={"Date": "yesterday"})
+
+    run = run_tap(settings_for(sandbox), catalog=OFFERS)
+
+    assert run.code == 1
+    assert any("`Date`" in error and broken in error for error in run.errors)
+    assert run.partition("ats_offers", broken) == {}
 
 
 def test_something_else_at_the_address_ends_the_run(sandbox: Sandbox) -> None:
