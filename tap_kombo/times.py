@@ -17,7 +17,7 @@ def read_time(text: str) -> datetime:
     parsed = pendulum.parse(text)
     if not isinstance(parsed, pendulum.DateTime):
         raise ValueError("neither a time nor a date")  # noqa: TRY004  # the text is wrong
-    # Pendulum's own arithmetic changes the zone of what it gives back.
+    # Pendulum's own arithmetic loses this zone.
     return datetime.fromisoformat(parsed.isoformat()).astimezone(UTC)
 
 
