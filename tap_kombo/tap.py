@@ -48,7 +48,7 @@ from tap_kombo.summary import Summary
 from tap_kombo.times import read_time
 from tap_kombo.writer import Writer, is_removed
 
-GRACE_SECONDS = 8.0
+GRACE_SECONDS = 6.0
 """How long a run that is told to stop may take, whatever it waits for."""
 
 

@@ -104,7 +104,7 @@ def test_a_second_signal_ends_the_run_at_once(sandbox: Sandbox) -> None:
         process.send_signal(signal.SIGTERM)
         time.sleep(0.3)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=2) == 143
+        assert process.wait(timeout=4) == 143
 
 
 def test_a_slow_target_slows_the_reading(sandbox: Sandbox) -> None:
