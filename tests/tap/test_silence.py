@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from kombo_sandbox import Sandbox
 from tests.tap_run import run_tap, settings_for
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """A Kombo of its own, because people's data is put into it that other tests would find."""
+    with Sandbox(integrations=3, offers=150, seed=17) as sandbox:
+        yield sandbox
+
 
 PERSON = "Zacharias Quellenhof"
 
