@@ -111,9 +111,8 @@ def test_a_record_that_changes_while_it_is_read_comes_with_the_next_run(sandbox:
         assert process.stdout is not None
         while b'"RECORD"' not in process.stdout.readline():
             pass
-        changed = sandbox.change(
-            "ats_offers", ids=[sandbox.records("ats_offers", integration_id)[0]["id"]]
-        )
+        first = sandbox.records("ats_offers", integration_id, include_deleted=False)[0]
+        changed = sandbox.change("ats_offers", ids=[first["id"]])
         stdout, _ = process.communicate(timeout=60)
     state = json.loads(stdout.splitlines()[-1])["value"]
 

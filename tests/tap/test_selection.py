@@ -15,7 +15,7 @@ from tests.tap_run import catalog_with, run_tap, settings_for
 @pytest.fixture
 def make_odd(sandbox: Sandbox) -> Iterator[Callable[[dict[str, Any]], str]]:
     """Put odd values into an offer for one test; it gives the offer's id."""
-    offer = sandbox.records("ats_offers")[0]
+    offer = sandbox.records("ats_offers", include_deleted=False)[-1]
 
     def patch(values: dict[str, Any]) -> str:
         sandbox.patch("ats_offers", offer["id"], values)
