@@ -184,8 +184,7 @@ def _walk_once(job: Job, client: KomboClient, resume: ResumePoint | None) -> Ite
             return
 
 
-def _page(job: Job, answer: Answer[Any], *, started: datetime | None, upcoming: str | None) -> Page:
-    started = started or answer.sent_at
+def _page(job: Job, answer: Answer[Any], *, started: datetime, upcoming: str | None) -> Page:
     try:
         records = job.listing.records(answer.data)
     except (KeyError, msgspec.DecodeError):
@@ -298,7 +297,7 @@ class Reader:
         for job in reversed([job for job in jobs if job.stream not in lost]):
             if details and job.listing.decoder is DETAILS:
                 with self._failures_of(job):
-                    self._put(_page(job, details, started=None, upcoming=None))
+                    self._put(_page(job, details, started=details.sent_at, upcoming=None))
             else:
                 self._todo.put(partial(self._read, job))
 

@@ -58,7 +58,6 @@ class KomboStream(RESTStream[str | None]):
     state_partitioning_keys: Sequence[str] | None = ("integration_id",)
     replication_key: str | None = None
     records_jsonpath = "$.data.results[*]"
-    next_page_token_jsonpath = "$.data.next"  # noqa: S105  # a path, no secret
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE  # `RecordShape` does it
 
     def __init__(self, tap: Tap, source: Source, model: Model) -> None:
