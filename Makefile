@@ -47,7 +47,7 @@ schemas: $(INSTALLED) ## Write tap_kombo/schemas anew from Kombo's API document 
 constraints: $(INSTALLED) ## Write constraints.txt anew with the newest versions that fit
 	@UV_CONSTRAINT= $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links \
-		pyproject.toml --extra sandbox --group lint --group test --output-file constraints.txt
+		pyproject.toml --extra sandbox --group lint --group mutation --output-file constraints.txt
 
 .PHONY: clean
 clean: ## Remove everything that make has made
