@@ -14,6 +14,7 @@ import contextlib
 import logging
 import re
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -40,16 +41,26 @@ OWN_FIELDS = frozenset({"integration_id", "_sdc_deleted_at", "additional_fields"
 
 Schema = Mapping[str, Any]
 
-UTC_TIME = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?Z$"
-TIME_WITH_OFFSET = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?([+-]\d\d:?\d\d|Z)")
+# A day that is not in the calendar would stop the whole load of a database.
+LEAP_YEAR = r"([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)"
+DATE = (
+    r"(?!0000)([0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])"
+    r"|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))"
+    rf"|{LEAP_YEAR}-02-29)"
+)
+UTC_TIME = rf"{DATE}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?Z"
+TIME_WITH_OFFSET = re.compile(
+    rf"{DATE}T[0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}(\.[0-9]+)?)?([+-][0-9]{{2}}:?[0-9]{{2}}|Z)"
+)
 
-Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+WHOLE_NUMBERS = 2**63
+Int64 = Annotated[int, Meta(ge=-WHOLE_NUMBERS, le=WHOLE_NUMBERS - 1)]
 """A column of whole numbers holds 64 bits in every warehouse; JSON has no limit."""
 
 SCALARS: dict[tuple[str, str | None], Any] = {
     ("string", None): str,
-    ("string", "date-time"): Annotated[str, Meta(pattern=UTC_TIME)],
-    ("string", "date"): Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d$")],
+    ("string", "date-time"): Annotated[str, Meta(pattern=rf"\A{UTC_TIME}\Z")],
+    ("string", "date"): Annotated[str, Meta(pattern=rf"\A{DATE}\Z")],
     ("integer", None): Int64,
     ("number", None): float,
     ("boolean", None): bool,
@@ -112,6 +123,7 @@ class Field:
         schema: What it is checked against.
         prune: Takes deselected nested fields out; None if all of them are selected.
         required: It must not be null.
+        tells_misfits: A value that contradicts the schema may be told in `additional_fields`.
     """
 
     name: str
@@ -119,6 +131,7 @@ class Field:
     schema: Schema
     prune: Callable[[Raw], Raw] | None
     required: bool
+    tells_misfits: bool
 
 
 DELETED_AT_SCHEMA = {"type": ["string", "null"], "format": "date-time"}
@@ -128,6 +141,7 @@ DELETED_AT = Field(
     schema=DELETED_AT_SCHEMA,
     prune=None,
     required=False,
+    tells_misfits=False,
 )
 """`_sdc_deleted_at` repeats it, so that any SDK target marks the row, also if it is deselected."""
 
@@ -139,17 +153,26 @@ class RecordShape:
         stream: The stream's name, for warnings.
         schema: The SCHEMA's, which may be older than this version's own.
         mask: The SDK's selection: breadcrumb -> is it selected?
+        mapped: Fields that stream maps change or drop: `additional_fields` must not tell what
+            they hold back.
     """
 
-    def __init__(self, stream: str, schema: Schema, mask: SelectionMask) -> None:
+    def __init__(
+        self,
+        stream: str,
+        schema: Schema,
+        mask: SelectionMask,
+        mapped: AbstractSet[str] = frozenset(),
+    ) -> None:
         properties = schema["properties"]
         self._stream = stream
-        self._known = frozenset(properties) - OWN_FIELDS
+        known = frozenset(properties) - OWN_FIELDS
         self._fields = [
-            _field(name, properties[name], mask)
+            _field(name, properties[name], mask, is_mapped=name in mapped)
             for name in properties
-            if name in self._known and mask["properties", name]
+            if name in known and mask["properties", name]
         ]
+        self._not_additional = known | mapped
         self._own = {name for name in OWN_FIELDS & set(properties) if mask["properties", name]}
         self._warned: set[str] = set()
 
@@ -178,9 +201,9 @@ class RecordShape:
         if "_sdc_deleted_at" in self._own:
             shaped["_sdc_deleted_at"] = self._column(DELETED_AT, record, {}, read_at)
         if "additional_fields" in self._own:
-            if not self._known.issuperset(record):
+            if not self._not_additional.issuperset(record):
                 additional.update(
-                    {name: raw for name, raw in record.items() if name not in self._known}
+                    {name: raw for name, raw in record.items() if name not in self._not_additional}
                 )
             shaped["additional_fields"] = additional or None
         return shaped
@@ -202,13 +225,14 @@ class RecordShape:
     def _mend(
         self, field: Field, raw: Raw, additional: dict[str, Raw], read_at: datetime
     ) -> object:
-        """Find a column's value for a value that contradicts its type."""
-        mended = Raw(ENCODER.encode(in_utc(DECODER.decode(raw), field.schema)))
-        with contextlib.suppress(msgspec.ValidationError):
+        """Find a column's value for a value that is not as its type wants it."""
+        # Numbers that no computer can hold cannot be decoded, so they are not rewritten either.
+        with contextlib.suppress(msgspec.ValidationError, ArithmeticError):
+            mended = Raw(ENCODER.encode(rewritten(DECODER.decode(raw), field.schema)))
             field.check(mended)
             return field.prune(mended) if field.prune else mended
         self._warn(field)
-        if field.prune is None:
+        if field.tells_misfits:
             additional[field.name] = raw
         if not field.required:
             return None
@@ -228,13 +252,13 @@ class RecordShape:
             "%s: a value of `%s` is not of its declared type. Its column is null; %s.",
             self._stream,
             field.name,
-            "it has deselected parts, so the value is left out"
-            if field.prune
-            else "the value stands in `additional_fields`",
+            "the value stands in `additional_fields`"
+            if field.tells_misfits
+            else "it is mapped or has deselected parts, so the value is left out",
         )
 
 
-def _field(name: str, schema: Schema, mask: SelectionMask) -> Field:
+def _field(name: str, schema: Schema, mask: SelectionMask, *, is_mapped: bool) -> Field:
     breadcrumb = ("properties", name)
     is_pruned = any(
         not selected and crumb[:2] == breadcrumb and len(crumb) > len(breadcrumb)
@@ -252,21 +276,31 @@ def _field(name: str, schema: Schema, mask: SelectionMask) -> Field:
         schema=schema,
         prune=prune if is_pruned else None,
         required="null" not in schema["type"],
+        tells_misfits=not (is_pruned or is_mapped),
     )
 
 
-def in_utc(value: Any, schema: Schema) -> Any:
-    """Rewrite times that are declared as such, and carry an offset, in UTC with `Z`."""
+def _is_whole(number: Decimal) -> bool:
+    return abs(number) < WHOLE_NUMBERS and number == number.to_integral_value()
+
+
+def rewritten(value: Any, schema: Schema) -> Any:
+    """Write what a schema means, but writes otherwise, as it writes it.
+
+    Times that are declared as such, and carry an offset, become UTC with `Z`; whole numbers that
+    are declared as such, and written with a fraction or an exponent, lose it: `1.0` is `1`.
+    """
     if isinstance(value, str):
         if schema.get("format") == "date-time" and TIME_WITH_OFFSET.fullmatch(value):
-            try:
+            # Some times are in the calendar, but not in that of UTC.
+            with contextlib.suppress(ValueError, OverflowError):
                 return write_time(read_time(value))
-            except ValueError:
-                return value
         return value
+    if isinstance(value, Decimal):
+        return int(value) if "integer" in schema.get("type", ()) and _is_whole(value) else value
     if isinstance(value, list):
-        return [in_utc(item, schema.get("items", {})) for item in value]
+        return [rewritten(item, schema.get("items", {})) for item in value]
     if isinstance(value, dict):
         properties = schema.get("properties", {})
-        return {name: in_utc(item, properties.get(name, {})) for name, item in value.items()}
+        return {name: rewritten(item, properties.get(name, {})) for name, item in value.items()}
     return value

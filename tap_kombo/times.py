@@ -23,8 +23,8 @@ def read_time(text: str) -> datetime:
 
 def write_time(moment: datetime) -> str:
     """Write a time in Kombo's format; what is finer than a millisecond is cut off."""
-    utc = moment.astimezone(UTC)
-    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03}Z"
+    utc = moment.astimezone(UTC).replace(tzinfo=None)
+    return f"{utc.isoformat(timespec='milliseconds')}Z"
 
 
 def read_http_date(text: str | None) -> datetime | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 import jsonschema
@@ -10,6 +12,13 @@ import pytest
 
 from kombo_sandbox import Sandbox
 from tests.tap_run import TapRun, catalog_with, run_tap, settings_for
+
+CLASHING = {
+    name.format(number): number
+    for number in range(50)
+    for name in ("Cost {}", "cost {}", "COST_{}", "cost.{}", " cost{} ", "\U0001f4b6" * 40 + "{}")
+}
+DEEP = '{"a":' * 200 + "null" + "}" * 200
 
 ODD: dict[str, tuple[str, Any, Any, Any]] = {
     # what: field, what Kombo sends (JSON), what the column holds, what additional_fields holds
@@ -37,6 +46,37 @@ ODD: dict[str, tuple[str, Any, Any, Any]] = {
         "2026-01-31T10:00:00.000Z",
         None,
     ),
+    "a time whose offset leads out of the calendar": (
+        "remote_created_at",
+        '"0001-01-01T00:00:00+02:00"',
+        None,
+        "0001-01-01T00:00:00+02:00",
+    ),
+    "a time in year 1": (
+        "remote_created_at",
+        '"0001-01-01T00:00:00Z"',
+        "0001-01-01T00:00:00Z",
+        None,
+    ),
+    "a time with an offset in year 1": (
+        "remote_created_at",
+        '"0001-01-02T00:00:00+02:00"',
+        "0001-01-01T22:00:00.000Z",
+        None,
+    ),
+    "a time with a line break behind it": (
+        "remote_created_at",
+        '"2026-01-31T12:00:00Z\\n"',
+        None,
+        "2026-01-31T12:00:00Z\n",
+    ),
+    "a time in other digits": (
+        "remote_created_at",
+        '"\\uff12026-01-31T12:00:00Z"',
+        None,
+        "\uff12026-01-31T12:00:00Z",
+    ),
+    "an empty time": ("remote_created_at", '""', None, ""),
     "a time that is none": ("remote_created_at", '"last week"', None, "last week"),
     "a time without an offset": (
         "remote_created_at",
@@ -45,6 +85,13 @@ ODD: dict[str, tuple[str, Any, Any, Any]] = {
         "2026-01-31T12:00:00",
     ),
     "a date where a time belongs": ("remote_created_at", '"2026-01-31"', None, "2026-01-31"),
+    "300 fields whose names clash": (
+        "custom_fields",
+        json.dumps(CLASHING),
+        CLASHING,
+        None,
+    ),
+    "an object 200 levels deep": ("remote_data", DEEP, json.loads(DEEP), None),
     "a number beyond 64 bits": (
         "remote_data",
         '{"n": 123456789012345678901234567890}',
@@ -74,29 +121,44 @@ ODD: dict[str, tuple[str, Any, Any, Any]] = {
 }
 
 
+def run_over(
+    sandbox: Sandbox, changes: Iterable[Mapping[str, str | None]], stream: str = "ats_offers"
+) -> TapRun:
+    """Run over a page with a record for each change: field -> JSON text, None to leave it out.
+
+    Args:
+        sandbox: A Kombo; its first integration alone is read.
+        changes: What to change in a good record.
+        stream: Of which model.
+    """
+    integration_id = sandbox.integration_ids[0]
+    good = sandbox.records(stream, integration_id)[0]
+    texts = []
+    for number, change in enumerate(changes):
+        record: dict[str, str | None] = {name: json.dumps(value) for name, value in good.items()}
+        record |= {"id": json.dumps(key_of(number)), **change}
+        fields = (f'"{name}":{text}' for name, text in record.items() if text is not None)
+        texts.append("{" + ",".join(fields) + "}")
+    body = '{"status":"success","data":{"next":null,"results":[' + ",".join(texts) + "]}}"
+    path = f"/{stream.replace('_', '/', 1)}"
+    sandbox.fault(path=path, integration_id=integration_id, body=body)
+    run = run_tap(
+        settings_for(sandbox, integration_ids=[integration_id]), catalog=catalog_with(stream)
+    )
+    sandbox.clear_faults()
+    assert run.code == 0, run.stderr
+    return run
+
+
+def key_of(number: int) -> str:
+    return f"odd{number:021}"
+
+
 @pytest.fixture(scope="module")
 def odd_run(shared_sandbox: Sandbox) -> tuple[TapRun, dict[str, dict[str, Any]]]:
     """Run once over a page in which each record is odd in one way."""
     shared_sandbox.clear_faults()
-    good = shared_sandbox.records("ats_offers", shared_sandbox.integration_ids[0])[0]
-    texts = []
-    for number, (field, text, _, _) in enumerate(ODD.values()):
-        record = {name: json.dumps(value) for name, value in good.items()}
-        record["id"] = f'"odd{number:021}"'
-        if text is None:
-            del record[field]
-        else:
-            record[field] = text
-        texts.append("{" + ",".join(f'"{name}":{value}' for name, value in record.items()) + "}")
-    body = '{"status":"success","data":{"next":null,"results":[' + ",".join(texts) + "]}}"
-    integration_id = shared_sandbox.integration_ids[0]
-    shared_sandbox.fault(path="/ats/offers", integration_id=integration_id, body=body)
-    run = run_tap(
-        settings_for(shared_sandbox, integration_ids=[integration_id]),
-        catalog=catalog_with("ats_offers"),
-    )
-    shared_sandbox.clear_faults()
-    assert run.code == 0, run.stderr
+    run = run_over(shared_sandbox, ({field: text} for field, text, _, _ in ODD.values()))
     return run, {record["id"]: record for record in run.records["ats_offers"]}
 
 
@@ -105,10 +167,10 @@ def test_odd_data_arrives_where_it_fits_and_else_in_additional_fields(
     odd_run: tuple[TapRun, dict[str, dict[str, Any]]], what: str
 ) -> None:
     field, _, column, additional = ODD[what]
-    record = odd_run[1][f"odd{list(ODD).index(what):021}"]
+    record = odd_run[1][key_of(list(ODD).index(what))]
 
     assert record.get(field) == column
-    assert record["additional_fields"] == (additional and {field: additional})
+    assert record["additional_fields"] == (None if additional is None else {field: additional})
 
 
 def test_every_odd_record_is_valid_against_the_schema_before_it(
@@ -196,3 +258,81 @@ def test_a_record_of_20_mb_arrives_in_one_line(sandbox: Sandbox) -> None:
 
     [record] = run.records["ats_offers"]
     assert record["remote_data"] == big["remote_data"]
+
+
+@pytest.fixture(scope="module")
+def absences() -> Iterator[Sandbox]:
+    with Sandbox(integrations=1, offers=10, seed=29, categories=("HRIS",)) as sandbox:
+        yield sandbox
+
+
+@pytest.mark.parametrize(
+    ("field", "tail"),
+    [
+        pytest.param("changed_at", "T12:00:00Z", id="times"),
+        pytest.param("start_date", "", id="dates"),
+    ],
+)
+def test_a_day_stands_in_its_column_if_and_only_if_it_is_in_the_calendar(
+    absences: Sandbox, field: str, tail: str
+) -> None:
+    days = [
+        f"{year:04}-{month:02}-{day:02}"
+        for year in (0, 1, 1900, 2000, 2023, 2024, 2100, 9999)
+        for month in range(14)
+        for day in (0, 1, 28, 29, 30, 31, 32)
+    ]
+
+    changes = ({field: json.dumps(day + tail)} for day in days)
+
+    run = run_over(absences, changes, "hris_absences")
+
+    for day, record in zip(days, run.records["hris_absences"], strict=True):
+        assert (record[field] == day + tail) == is_in_the_calendar(day), day
+        misfit = None if is_in_the_calendar(day) else {field: day + tail}
+        assert record["additional_fields"] == misfit
+
+
+def is_in_the_calendar(day: str) -> bool:
+    try:
+        datetime.fromisoformat(day)
+    except ValueError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("text", "index"), [("1.0", "1"), ("-2e3", "-2000"), ("-0.0", "0"), ("7", "7")]
+)
+def test_a_whole_number_is_one_however_it_is_written(
+    sandbox: Sandbox, text: str, index: str
+) -> None:
+    run = run_over(sandbox, [{"current_stage": stage_with(text)}], "ats_applications")
+
+    assert f'"index":{index}'.encode() in run.stdout
+    assert run.records["ats_applications"][0]["additional_fields"] is None
+
+
+@pytest.mark.parametrize("text", ["1.5", "1e30", "1e999", str(2**63)])
+def test_a_number_that_no_integer_column_holds_is_told_beside_it(
+    sandbox: Sandbox, text: str
+) -> None:
+    run = run_over(sandbox, [{"current_stage": stage_with(text)}], "ats_applications")
+
+    [record] = run.records["ats_applications"]
+    assert record["current_stage"] is None
+    assert f'"additional_fields":{{"current_stage":{stage_with(text)}}}'.encode() in run.stdout
+
+
+def stage_with(index: str) -> str:
+    return f'{{"id":"s","name":"Screening","index":{index}}}'
+
+
+def test_numbers_that_no_computer_can_hold_stop_nothing(sandbox: Sandbox) -> None:
+    digits = "7" * 5000
+
+    run = run_over(sandbox, [{"status": digits}, {"status": "1e999999999"}])
+
+    lines = [line for line in run.stdout.splitlines() if b'"RECORD"' in line]
+    assert b'"additional_fields":{"status":' + digits.encode() + b"}" in lines[0]
+    assert b'"additional_fields":{"status":1e999999999}' in lines[1]
