@@ -23,13 +23,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tap_kombo.errors import InputError
 from tap_kombo.times import read_time, write_time
 
 logger = logging.getLogger("tap-kombo")
+
+KOMBO_REMEMBERS = timedelta(days=14)
+"""How long Kombo tells of a deletion before it forgets what was deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,33 @@ class Bookmarks:
         self._lookback = lookback
         self._partitions = {stream: _index(state, stream) for stream in scopes}
         self._warned: set[str] = set()
+        self._void: set[tuple[str, str]] = set()
+
+    def judge(self, integration_id: str, streams: Iterable[str], now: datetime) -> None:
+        """Make void, with a warning, the bookmarks that would leave something out.
+
+        A place from the future goes too: its read would end with a bookmark from the future.
+
+        Args:
+            integration_id: Whose bookmarks.
+            streams: The incremental streams that are to be read.
+            now: Kombo's clock.
+        """
+        void: dict[str, list[str]] = {}
+        for stream in streams:
+            bookmark = self._bookmark(stream, integration_id)
+            resume = self._resume(stream, integration_id)
+            if resume and resume.started > now:
+                del self._partitions[stream][integration_id]["resume"]
+            if bookmark and bookmark > now:
+                void.setdefault(FROM_THE_FUTURE, []).append(stream)
+            elif bookmark and bookmark < now - KOMBO_REMEMBERS:
+                void.setdefault(TOO_OLD, []).append(stream)
+        for reason, names in void.items():
+            self._void.update((name, integration_id) for name in names)
+            logger.warning(
+                "%s: everything is read again of %s: %s", integration_id, ", ".join(names), reason
+            )
 
     def since(self, stream: str, integration_id: str) -> str | None:
         """Tell from when on changes are to be read, in Kombo's format; None for everything."""
@@ -81,15 +111,8 @@ class Bookmarks:
         self, stream: str, integration_id: str, since: str | None
     ) -> ResumePoint | None:
         """Find the place where a read of the same changes was cut off, if one was."""
-        resume = self._partitions[stream].get(integration_id, {}).get("resume")
-        if not isinstance(resume, dict):
-            return None
-        if (resume.get("since"), resume.get("filters")) != (since, self._scopes[stream]):
-            return None
-        try:
-            return ResumePoint(str(resume["cursor"]), read_time(resume["started"]), since)
-        except (KeyError, TypeError, ValueError):
-            return None
+        resume = self._resume(stream, integration_id)
+        return resume if resume and resume.since == since else None
 
     def page_written(self, stream: str, integration_id: str, resume: ResumePoint) -> None:
         """Note the place after a page: the bookmark itself stays until the read is complete."""
@@ -108,7 +131,6 @@ class Bookmarks:
         integration_id: str,
         *,
         started: datetime,
-        now: datetime,
         replication_key: str | None,
     ) -> None:
         """Move the bookmark to the moment when the read began, but never backwards.
@@ -117,7 +139,6 @@ class Bookmarks:
             stream: The stream that was read.
             integration_id: The integration that was read.
             started: When the read began, by Kombo's clock.
-            now: Kombo's clock when the read ended.
             replication_key: The stream's; None for a stream that is always read whole, which
                 has no bookmark.
         """
@@ -125,17 +146,7 @@ class Bookmarks:
         if replication_key is None:
             return
         bookmark = started - self._lookback
-        last = self._bookmark(stream, integration_id)
-        if last is not None and last > now:
-            logger.warning(
-                "The bookmark of %s of %s was %s, later than Kombo's clock: it is set to %s. "
-                "Changes before that may be missing: read them with a full refresh.",
-                stream,
-                integration_id,
-                write_time(last),
-                write_time(bookmark),
-            )
-        elif last is not None:
+        if last := self._bookmark(stream, integration_id):
             bookmark = max(bookmark, last)
         partition = self._own_partition(stream, integration_id)
         partition["replication_key"] = replication_key
@@ -145,10 +156,10 @@ class Bookmarks:
             partition["filters"] = scope
 
     def _bookmark(self, stream: str, integration_id: str) -> datetime | None:
-        """Find the bookmark, if it was made with the filters of now: else it is worth nothing."""
+        """Find the bookmark, if it is worth something: if it was made with the filters of now."""
         partition = self._partitions[stream].get(integration_id, {})
         value: str | None = partition.get("replication_key_value")
-        if value is None:
+        if value is None or (stream, integration_id) in self._void:
             return None
         if partition.get("filters") != self._scopes[stream]:
             if stream not in self._warned:
@@ -161,6 +172,16 @@ class Bookmarks:
             return None
         return read_time(value)
 
+    def _resume(self, stream: str, integration_id: str) -> ResumePoint | None:
+        """Find the place of a read that was cut off, if it is worth something."""
+        resume = self._partitions[stream].get(integration_id, {}).get("resume")
+        if not isinstance(resume, dict) or resume.get("filters") != self._scopes[stream]:
+            return None
+        try:
+            return ResumePoint(str(resume["cursor"]), read_time(resume["started"]), resume["since"])
+        except (KeyError, TypeError, ValueError):
+            return None
+
     def _own_partition(self, stream: str, integration_id: str) -> dict[str, Any]:
         index = self._partitions[stream]
         if integration_id not in index:
@@ -172,12 +193,30 @@ class Bookmarks:
         return index[integration_id]
 
 
+FROM_THE_FUTURE = (
+    "their bookmarks were later than Kombo's clock, so they tell nothing of what has changed."
+)
+TOO_OLD = (
+    "their bookmarks were more than 14 days old, and Kombo forgets deletions after that. Rows that "
+    "Kombo has forgotten keep their last values: they are those that this read does not write."
+)
+
+
 def _index(state: Mapping[str, Any], stream: str) -> dict[str, dict[str, Any]]:
     """Find the partitions of a stream: integration -> partition."""
-    partitions = state.get("bookmarks", {}).get(stream, {}).get("partitions", [])
+    bookmark = state.get("bookmarks", {}).get(stream, {})
+    partitions = bookmark.get("partitions", [])
+    if bookmark.get("replication_key_value") is not None:
+        logger.warning(
+            "The state's bookmark for %s is for no integration in particular, so it does not "
+            "count: what has no bookmark of its own is read from the beginning.",
+            stream,
+        )
+    for leftover in bookmark.keys() - {"partitions"}:
+        del bookmark[leftover]
     index: dict[str, dict[str, Any]] = {}
     # Of duplicates, the earliest bookmark counts: it may read too much, but loses nothing.
-    for partition in sorted(partitions, key=lambda p: p.get("replication_key_value") or ""):
+    for partition in sorted(partitions, key=_value):
         index.setdefault(partition["context"]["integration_id"], partition)
     if len(index) < len(partitions):
         logger.warning(
@@ -185,6 +224,11 @@ def _index(state: Mapping[str, Any], stream: str) -> dict[str, dict[str, Any]]:
         )
         partitions[:] = index.values()
     return index
+
+
+def _value(partition: Mapping[str, Any]) -> datetime:
+    value: str | None = partition.get("replication_key_value")
+    return read_time(value) if value else datetime.min.replace(tzinfo=UTC)
 
 
 def check_state(state: object, streams: Iterable[str]) -> dict[str, Any]:
@@ -202,14 +246,9 @@ def check_state(state: object, streams: Iterable[str]) -> dict[str, Any]:
     if state is None or state == {}:
         return {}
     if not isinstance(state, dict) or not isinstance(state.get("bookmarks"), dict):
-        hint = (
-            " It is a whole STATE message: pass the content of its `value`."
-            if isinstance(state, dict) and state.get("type") == "STATE"
-            else ""
-        )
         raise InputError(
             'The state is not one of tap-kombo\'s: it must be an object like {"bookmarks": '
-            f'{{"ats_offers": ...}}}}.{hint} To start without one, leave --state away.'
+            f'{{"ats_offers": ...}}}}.{_hint(state)} To start without one, leave --state away.'
         )
     bookmarks: dict[str, Any] = state["bookmarks"]
     ours = set(bookmarks) & set(streams)
@@ -221,6 +260,15 @@ def check_state(state: object, streams: Iterable[str]) -> dict[str, Any]:
     for stream in ours:
         _check_partitions(stream, bookmarks[stream])
     return state
+
+
+def _hint(state: object) -> str:
+    """Recognise what a state is often wrapped in."""
+    if isinstance(state, dict) and state.get("type") == "STATE":
+        return " It is a whole STATE message: pass the content of its `value`."
+    if isinstance(state, dict) and "singer_state" in state:
+        return " It is what Meltano keeps: pass the content of its `singer_state`."
+    return ""
 
 
 def _check_partitions(stream: str, bookmark: object) -> None:

@@ -11,10 +11,16 @@ import sys
 from typing import Any
 
 import click
-from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.exceptions import (
+    ConfigValidationError,
+    MapExpressionError,
+    StreamMapConfigError,
+)
 from singer_sdk.plugin_base import PluginBase, SingerCommand
 
 from tap_kombo.errors import InputError, KomboError, RunFailedError
+
+logger = logging.getLogger("tap-kombo")
 
 
 class PatientCommand(SingerCommand):
@@ -29,13 +35,18 @@ class PatientCommand(SingerCommand):
             sentences = list(error.args)
         except KomboError as error:
             sentences = [str(error)]
+        except (MapExpressionError, StreamMapConfigError) as error:
+            sentences = [f"The setting `stream_maps` is wrong: {error}"]
         for sentence in sentences:
             self.logger.error(sentence)
         sys.exit(1)
 
 
 class JsonFile(click.ParamType):  # type: ignore[type-arg]  # generic only in newer versions
-    """A file that holds one JSON object; it arrives as its content."""
+    """A file that holds JSON; it arrives as its content.
+
+    A state file is empty when the run that should have written it has failed: that is no state.
+    """
 
     name = "file"
 
@@ -48,7 +59,13 @@ class JsonFile(click.ParamType):  # type: ignore[type-arg]  # generic only in ne
         param: click.Parameter | None,  # noqa: ARG002
         ctx: click.Context | None,  # noqa: ARG002
     ) -> Any:
-        return read_json(value, self._what) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        content = read_file(value, self._what)
+        if self._what == "state" and not content.strip():
+            logger.warning("The state file %s is empty: everything is read.", value)
+            return None
+        return read_json(content, value, self._what)
 
 
 def patient_command(command: click.Command, logger: logging.Logger) -> PatientCommand:
@@ -66,23 +83,33 @@ def patient_command(command: click.Command, logger: logging.Logger) -> PatientCo
     )
 
 
-def read_json(path: str, what: str) -> Any:
-    """Read a JSON file.
+def read_file(path: str, what: str) -> bytes:
+    """Read a file.
 
     Args:
         path: Where it is; `-` for standard input.
         what: What it holds, for messages: "state".
 
     Raises:
-        InputError: It cannot be read, or is no JSON.
+        InputError: It cannot be read.
     """
     try:
         with click.open_file(path, "rb") as file:
-            return json.load(file)
+            content: bytes = file.read()
+            return content
     except OSError as error:
         raise InputError(f"The {what} file {path} cannot be read: {error.strerror}.") from None
-    except ValueError:
-        # Neither the error nor the file is quoted: a settings file holds the API key.
+
+
+def read_json(content: bytes, path: str, what: str) -> Any:
+    """Read the JSON of a file.
+
+    Raises:
+        InputError: It is none. Nothing of it is quoted: a settings file holds the API key.
+    """
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
         raise InputError(f"The {what} file {path} is not valid JSON: mend it.") from None
 
 
@@ -92,7 +119,7 @@ def read_object(path: str, what: str) -> dict[str, Any]:
     Raises:
         InputError: It cannot be read, or holds something else.
     """
-    content = read_json(path, what)
+    content = read_json(read_file(path, what), path, what)
     if not isinstance(content, dict):
         raise InputError(f"The {what} file {path} must hold a JSON object.")
     return content

@@ -139,7 +139,7 @@ class KomboClient:
                     raise
                 self._sleep(pause)
 
-    def prove_key(self, request: HTTPRequest) -> None:
+    def prove_key(self, request: HTTPRequest) -> datetime | None:
         """Make sure that there is a Kombo, and that it knows the key, before all else.
 
         A Kombo in trouble is let pass: its other endpoints may work.
@@ -147,15 +147,19 @@ class KomboClient:
         Args:
             request: Kombo's `GET /check-api-key`.
 
+        Returns:
+            Kombo's clock; None from a Kombo in trouble.
+
         Raises:
             KomboError: The key, the address or the network is wrong: nothing else will work.
             StoppedError: The run is being stopped.
         """
         try:
-            self.get(request, KEY)
+            return self.get(request, KEY).answered_at
         except KomboError as error:
             if error.rule is not errors.BROKEN_SERVER:
                 raise error.for_the_whole_run() from None
+            return None
 
     def _wait_for_budget(self, most: float) -> float:
         seconds = min(self._budget.seconds_closed(), most)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from enum import Enum
+from pathlib import Path
 
 
 class Outcome(Enum):
@@ -167,6 +168,11 @@ BROKEN_RECORD = Rule(
     "A record without its key cannot be written, and none is left out: please tell Kombo. "
     "The bookmark stays.",
 )
+BROKEN_MAP = Rule(
+    Outcome.FAIL_READ,
+    "An expression of `stream_maps` must hold for every record, also where a field is null: "
+    "`md5(name) if name else None`. The bookmark stays.",
+)
 INTERNAL = Rule(Outcome.FAIL_READ, "This is a mistake in tap-kombo: please report it.")
 
 
@@ -237,6 +243,15 @@ class KomboError(Exception):
         details = [d for d in (self.code, http, self.log_url) if d and d != what]
         where = f" ({', '.join(details)})" if details else ""
         return f"{what}{where}. {self.rule.advice}"
+
+
+def internal(error: Exception) -> KomboError:
+    """Name the place of a mistake of the tap's own, and none of the values that were there."""
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    where = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "?"
+    return KomboError(INTERNAL, f"Unexpected {type(error).__name__} at {where}")
 
 
 class StoppedError(Exception):

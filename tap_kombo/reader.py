@@ -3,9 +3,8 @@
 Each job is one cursor chain: the pages of one stream of one integration. Before them, each
 integration is visited: its details tell which models it can give, and what it cannot give is not
 asked for. Threads do all this side by side, as many as requests may be in flight; the pages of
-one job keep their order. What the
-threads find goes through one bounded queue to the one thread that writes, so that memory does
-not grow with the data and a slow target slows the reading.
+one job keep their order. What the threads find goes through one bounded queue to the one thread
+that writes, so that memory does not grow with the data and a slow target slows the reading.
 
 Reading knows nothing of Singer.
 """
@@ -19,7 +18,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -96,13 +94,14 @@ class Visit:
     Attributes:
         integration_id: The customer's connection.
         request: Asks for the integration's details, which tell what it can give.
-        jobs: Makes the jobs; called once, when it is this integration's turn, because the jobs
-            of thousands of integrations are many.
+        jobs: Makes the jobs, by Kombo's clock at the begin of the run (None if it did not say);
+            called once, when it is this integration's turn, because the jobs of thousands of
+            integrations are many.
     """
 
     integration_id: str
     request: HTTPRequest
-    jobs: Callable[[], Sequence[Job]]
+    jobs: Callable[[datetime | None], Sequence[Job]]
 
 
 class CursorPaginator(BaseAPIPaginator[str | None]):
@@ -264,22 +263,23 @@ class Reader:
                 except StoppedError:
                     raise
                 except Exception as error:  # noqa: BLE001  # a thread must not die in silence
-                    self._mistake = _internal(error)
+                    self._mistake = errors.internal(error)
 
     def _begin(self, key_check: HTTPRequest, visits: Sequence[Visit]) -> None:
+        now = None
         try:
-            self._client.prove_key(key_check)
+            now = self._client.prove_key(key_check)
         except KomboError as error:
             self._run_error = error
         for visit in reversed(visits):
-            self._todo.put(partial(self._visit, visit))
+            self._todo.put(partial(self._visit, visit, now))
 
-    def _visit(self, visit: Visit) -> None:
+    def _visit(self, visit: Visit, now: datetime | None) -> None:
         """Ask what an integration can give, and put on the list what is to be read of it.
 
         If it is only the details that cannot be had, everything else is asked for.
         """
-        jobs = visit.jobs()
+        jobs = visit.jobs(now)
         details: Answer[Fields] | None = None
         try:
             if self._run_error:
@@ -324,7 +324,7 @@ class Reader:
         except KomboError as error:
             self._give_up([job], error)
         except Exception as error:  # noqa: BLE001  # one job's trouble is not the others'
-            self._give_up([job], _internal(error))
+            self._give_up([job], errors.internal(error))
 
     def _give_up(self, jobs: Sequence[Job], error: KomboError) -> None:
         """Hand over as unread, and remember what makes it useless to ask for others."""
@@ -343,12 +343,3 @@ class Reader:
                 continue
             return
         raise StoppedError
-
-
-def _internal(error: Exception) -> KomboError:
-    """Name the place of a mistake of ours, and none of the values that were there."""
-    trace = error.__traceback__
-    while trace and trace.tb_next:
-        trace = trace.tb_next
-    where = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "?"
-    return KomboError(errors.INTERNAL, f"Unexpected {type(error).__name__} at {where}")

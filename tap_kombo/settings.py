@@ -9,11 +9,14 @@ from __future__ import annotations
 import difflib
 import ipaddress
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 import pendulum
 from singer_sdk import typing as th
+
+from tap_kombo.times import read_time
 
 API_URLS = {
     "eu": "https://api.kombo.dev/v1",
@@ -170,16 +173,20 @@ def problems(config: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def unknown(config: Mapping[str, Any]) -> list[str]:
-    """Name settings that do not exist: mostly spelling mistakes, and never an error."""
+def warnings(config: Mapping[str, Any]) -> Iterator[str]:
+    """Say what is mostly a mistake, but can be read with."""
     known = {*SETTINGS.wrapped, *FROM_THE_SDK}
-    return [
-        f"The setting `{name}` does not exist and is ignored"
-        + (f": is `{close[0]}` meant?" if close else ".")
-        for name in config
-        if name not in known
-        for close in [difflib.get_close_matches(name, known, n=1)]
-    ]
+    for name in config:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            guess = f": is `{close[0]}` meant?" if close else "."
+            yield f"The setting `{name}` does not exist and is ignored{guess}"
+    start_date = config.get("start_date")
+    if start_date and read_time(start_date) > datetime.now(UTC):
+        yield (
+            f"The setting `start_date` is {start_date!r}, which is in the future: what has changed "
+            "before the first read of an integration is never read."
+        )
 
 
 def _is_header_value(value: str) -> bool:

@@ -24,6 +24,7 @@ from tap_kombo.bookmarks import Bookmarks
 from tap_kombo.client import KomboClient
 from tap_kombo.errors import InputError, KomboError
 from tap_kombo.filters import fingerprint, parameters
+from tap_kombo.maps import mapped_fields
 from tap_kombo.reader import CursorPaginator, Job, walk
 from tap_kombo.records import DECODER, ENCODER, RecordShape
 from tap_kombo.settings import base_url
@@ -135,7 +136,8 @@ class KomboStream(RESTStream[str | None]):
 
     def record_shape(self) -> RecordShape:
         """Build what brings this stream's records into the shape that its SCHEMA promises."""
-        return RecordShape(self.name, self.effective_schema, self.mask)
+        mapped = mapped_fields(self.config.get("stream_maps") or {}, self.name)
+        return RecordShape(self.name, self.effective_schema, self.mask, mapped)
 
     def get_records(self, context: Context | None) -> Iterable[dict[str, Any]]:
         """Read one integration, serially, for who drives a stream by hand."""

@@ -35,6 +35,7 @@ class Summary:
         self._records: Counter[str] = Counter()
         self._filtered: Counter[tuple[str, str]] = Counter()
         self._completed = 0
+        self._changes_only = 0
         self._skipped = 0
         self._unread: list[tuple[Job, KomboError]] = []
         self._told: set[str] = set()
@@ -61,6 +62,7 @@ class Summary:
         if not is_last:
             return
         self._completed += 1
+        self._changes_only += job.since is not None
         if job.is_filtered and not self._filtered[job.stream, job.integration_id]:
             logger.info(
                 "%s of %s: nothing under its filters. If the tool cannot do one of them, "
@@ -112,9 +114,10 @@ class Summary:
             A sentence for each thing that needs a person; none if the run was a success.
         """
         logger.info(
-            "%d of %s complete, %d skipped, %d unread: %s in %.1f s.",
+            "%d of %s complete (%d of them changes only), %d skipped, %d unread: %s in %.1f s.",
             self._completed,
             _count(self._reads, "read"),
+            self._changes_only,
             self._skipped,
             self._reads - self._completed - self._skipped,
             _count(self._records.total(), "record"),

@@ -20,7 +20,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property, partial
 from types import FrameType
 from typing import Any, ClassVar
@@ -35,10 +35,11 @@ from singer_sdk.helpers.capabilities import (
     PluginCapabilities,
     TapCapabilities,
 )
+from singer_sdk.singerlib import Catalog
 from singer_sdk.streams.rest import HTTPRequest
 from singer_sdk.tap_base import CliTestOptionValue
 
-from tap_kombo import cli, filters, inspection, settings
+from tap_kombo import cli, filters, inspection, maps, settings
 from tap_kombo.bookmarks import Bookmarks, check_state
 from tap_kombo.client import KomboClient
 from tap_kombo.errors import InputError, KomboError, RunFailedError
@@ -46,7 +47,7 @@ from tap_kombo.reader import Job, Reader, Unread, Visit
 from tap_kombo.streams import INTEGRATION_PATH, MODELS, KomboStream, check_catalog
 from tap_kombo.summary import Summary
 from tap_kombo.times import read_time
-from tap_kombo.writer import Writer, is_removed
+from tap_kombo.writer import Writer
 
 GRACE_SECONDS = 6.0
 """How long a run that is told to stop may take, whatever it waits for."""
@@ -89,6 +90,22 @@ class TapKombo(Tap):
     def discover_streams(self) -> list[KomboStream]:
         return [model.behaviour(self, self, model) for model in MODELS]
 
+    def setup_mapper(self) -> None:
+        """Let a map be for deselected streams too, whose selected fields are none.
+
+        The SDK's own would find that such a stream lacks its key.
+        """
+        super(Tap, self).setup_mapper()
+        selected = Catalog()
+        for entry in self.catalog.streams:
+            if entry.metadata.resolve_selection()[()]:
+                selected.add_stream(entry)
+            else:
+                self.mapper.register_raw_stream_schema(
+                    entry.tap_stream_id, entry.schema.to_dict(), entry.key_properties
+                )
+        self.mapper.register_raw_streams_from_catalog(selected)
+
     @cached_property
     def authenticator(self) -> BearerTokenAuthenticator:
         return BearerTokenAuthenticator(token=self.config["api_key"])
@@ -120,7 +137,7 @@ class TapKombo(Tap):
             RunFailedError: Something could not be read or written; all else was.
             SystemExit: A signal ended the run, after a last STATE.
         """
-        streams = [s for s in self._kombo_streams() if s.selected and not is_removed(s)]
+        streams = [s for s in self._kombo_streams() if s.selected and not maps.is_removed(s)]
         integration_ids: list[str] = self.config["integration_ids"]
         summary = Summary([stream.name for stream in streams], integration_ids)
         writer = Writer(sys.stdout.buffer, streams, self.bookmarks)
@@ -130,14 +147,12 @@ class TapKombo(Tap):
             summary.begin(self.config["concurrency"])
             self._read(streams, writer, summary)
             writer.write_state(at_once=True)
-        except BrokenPipeError:
+        except OSError as error:
             self._stop.set()
             # Python flushes stdout once more when it exits, and would complain.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise RunFailedError(
-                "The target has closed the pipe: see its own log. The next run goes on from the "
-                "state that it has written."
-            ) from None
+            if not self._stopped_by:
+                raise RunFailedError(_not_written(error)) from None
         finally:
             self._is_reading = False
         failures = summary.end(stopped_by=self._stopped_by.name if self._stopped_by else None)
@@ -152,7 +167,7 @@ class TapKombo(Tap):
             Visit(
                 integration_id,
                 self._details_request(integration_id),
-                partial(_jobs, streams, integration_id),
+                partial(self._jobs, streams, integration_id),
             )
             for integration_id in integration_ids
         ]
@@ -160,6 +175,7 @@ class TapKombo(Tap):
         broken: set[Job] = set()
         for event in reader.read(self._key_check, visits, len(visits) * len(streams)):
             if event is None:
+                writer.check_pipe()
                 writer.write_state()
             elif isinstance(event, Unread):
                 summary.unread([job for job in event.jobs if job not in broken], event.error)
@@ -172,6 +188,14 @@ class TapKombo(Tap):
                 else:
                     summary.page_written(event.job, records, is_last=event.next is None)
             summary.tell_progress()
+
+    def _jobs(
+        self, streams: Sequence[KomboStream], integration_id: str, now: datetime | None
+    ) -> list[Job]:
+        if now:
+            incremental = [s.name for s in streams if s.replication_method == "INCREMENTAL"]
+            self.bookmarks.judge(integration_id, incremental, now)
+        return [stream.job(integration_id) for stream in streams]
 
     def _details_request(self, integration_id: str) -> HTTPRequest:
         path = INTEGRATION_PATH.format(integration_id=integration_id)
@@ -197,11 +221,12 @@ class TapKombo(Tap):
         if problems := [
             *settings.problems(self._config),
             *filters.problems(self._config.get("filters", {}), names),
+            *maps.problems(self._config.get("stream_maps"), names),
         ]:
             raise ConfigValidationError(
                 "The settings are wrong.", errors=problems, schema=self.config_jsonschema
             )
-        for warning in settings.unknown(self._config):
+        for warning in settings.warnings(self._config):
             self.logger.warning(warning)
         return super()._validate_config(raise_errors=raise_errors)
 
@@ -298,5 +323,10 @@ class TapKombo(Tap):
         return cli.patient_command(super().get_singer_command(), cls.logger)
 
 
-def _jobs(streams: Sequence[KomboStream], integration_id: str) -> list[Job]:
-    return [stream.job(integration_id) for stream in streams]
+def _not_written(error: OSError) -> str:
+    what = (
+        "The target has closed the pipe: see its own log."
+        if isinstance(error, BrokenPipeError)
+        else f"What was read cannot be written: {error.strerror}."
+    )
+    return f"{what} The next run goes on from the state that was written."

@@ -6,13 +6,15 @@ come after it, so that a target never hears of a record's bookmark before the re
 
 from __future__ import annotations
 
+import select
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any, BinaryIO
 
-from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform, StreamMap
-
+from tap_kombo import errors
 from tap_kombo.bookmarks import Bookmarks
+from tap_kombo.errors import KomboError
+from tap_kombo.maps import custom_maps, mapped
 from tap_kombo.reader import Page
 from tap_kombo.records import DECODER, ENCODER
 from tap_kombo.streams import KomboStream
@@ -59,9 +61,14 @@ class Writer:
             How many records were written.
 
         Raises:
-            KomboError: A record has no key; nothing of the page was written.
+            KomboError: A record cannot be written; nothing of the page was.
         """
-        lines = self._records(page)
+        try:
+            lines = self._records(page)
+        except KomboError:
+            raise
+        except Exception as error:  # noqa: BLE001  # one read's trouble is not the others'
+            raise errors.internal(error) from None
         self._write(ENCODER.encode_lines(lines))
         self._move_bookmark(page)
         self.write_state()
@@ -75,6 +82,20 @@ class Writer:
             self._write(ENCODER.encode_lines([message]))
             self._state_is_due = False
             self._state_written_at = now
+
+    def check_pipe(self) -> None:
+        """Notice that the target is gone also while there is nothing to write.
+
+        Raises:
+            BrokenPipeError: It is.
+        """
+        # Windows has no poll, and notices with the next write.
+        if not hasattr(select, "poll"):
+            return
+        poll = select.poll()
+        poll.register(self._out, 0)
+        if any(event & select.POLLERR for _, event in poll.poll(0)):
+            raise BrokenPipeError
 
     def _records(self, page: Page) -> list[dict[str, Any]]:
         job = page.job
@@ -91,15 +112,11 @@ class Writer:
     ) -> Iterable[tuple[str, dict[str, Any]]]:
         """Apply the SDK's stream maps and flattening, which need decoded records."""
         maps = self._maps[stream]
-        if not maps:
-            yield from ((stream, record) for record in records)
-            return
         for record in records:
-            decoded = DECODER.decode(ENCODER.encode(record))
-            for stream_map in maps:
-                mapped = stream_map.transform(decoded)
-                if mapped is not None:
-                    yield stream_map.stream_alias, mapped
+            if maps:
+                yield from mapped(maps, DECODER.decode(ENCODER.encode(record)))
+            else:
+                yield stream, record
 
     def _move_bookmark(self, page: Page) -> None:
         job = page.job
@@ -112,7 +129,6 @@ class Writer:
                 job.stream,
                 job.integration_id,
                 started=page.started,
-                now=page.read_at,
                 replication_key=stream.replication_key if is_incremental else None,
             )
         self._state_is_due = True
@@ -123,16 +139,3 @@ class Writer:
         while rest:
             rest = rest[self._out.write(rest) :]
         self._out.flush()
-
-
-def custom_maps(stream: KomboStream) -> list[StreamMap]:
-    """Find the stream maps that change something; none if records pass as they are."""
-    maps = stream.stream_maps
-    if all(isinstance(m, SameRecordTransform) and not m.flattening_enabled for m in maps):
-        return []
-    return list(maps)
-
-
-def is_removed(stream: KomboStream) -> bool:
-    """Tell whether stream maps drop all of a stream, so that there is no use in reading it."""
-    return all(isinstance(m, RemoveRecordTransform) for m in stream.stream_maps)

@@ -120,7 +120,7 @@ def test_a_setting_that_does_not_exist_is_a_warning_with_a_guess() -> None:
     ("content", "words"),
     [
         pytest.param(None, ["cannot be read", "No such file"], id="absent"),
-        pytest.param(b"", ["not valid JSON"], id="empty"),
+        pytest.param(b"{", ["not valid JSON"], id="half"),
         pytest.param(b'{"api_key": "ks_dev_secret_of_ours"', ["not valid JSON"], id="cut"),
         pytest.param(b"\xff\xfe\x00", ["not valid JSON"], id="binary"),
         pytest.param(b"[1]", [], id="a list"),
@@ -137,6 +137,13 @@ def test_an_unreadable_file_is_named(
     assert_refused(run, option.replace("config", "settings"), *words)
 
 
+def test_a_file_that_is_nested_without_end_is_not_valid_json(tmp_path: Path) -> None:
+    path = tmp_path / "deep.json"
+    path.write_bytes(b"[" * 200_000)
+
+    assert_refused(run_tap(GOOD, "--state", str(path)), "not valid JSON")
+
+
 def test_a_folder_instead_of_a_file_is_named(tmp_path: Path) -> None:
     assert_refused(run_tap(GOOD, "--state", str(tmp_path)), "Is a directory")
 
@@ -146,6 +153,9 @@ def test_a_folder_instead_of_a_file_is_named(tmp_path: Path) -> None:
     [
         pytest.param(
             {"type": "STATE", "value": {"bookmarks": {}}}, ["whole STATE message"], id="a message"
+        ),
+        pytest.param(
+            {"singer_state": {"bookmarks": {}}}, ["`singer_state`"], id="as Meltano keeps it"
         ),
         pytest.param({"currently_syncing": "x"}, ["not one of tap-kombo's"], id="no bookmarks"),
         pytest.param({"bookmarks": []}, ["not one of tap-kombo's"], id="bookmarks is a list"),

@@ -77,30 +77,6 @@ def test_a_bookmark_never_moves_back(sandbox: Sandbox) -> None:
     assert run.bookmark("ats_offers", integration_id) == bookmark
 
 
-def test_a_bookmark_in_the_future_is_set_to_kombos_now_with_a_warning(sandbox: Sandbox) -> None:
-    integration_id = sandbox.integration_ids[0]
-
-    run = run_tap(
-        settings_for(sandbox),
-        state=state_with(integration_id, "2999-01-01T00:00:00Z"),
-        catalog=OFFERS,
-    )
-
-    bookmark = run.bookmark("ats_offers", integration_id)
-    assert bookmark is not None
-    assert read_time(bookmark) <= read_time(sandbox.clock())
-    assert any("later than Kombo's clock" in warning for warning in run.warnings)
-
-
-def test_bookmarks_of_integrations_that_are_not_read_are_kept(sandbox: Sandbox) -> None:
-    state = state_with("workday:AnotherIntegrationOfOurs", "2025-01-01T00:00:00.000Z")
-
-    run = run_tap(settings_for(sandbox), state=state, catalog=OFFERS)
-
-    kept = run.partition("ats_offers", "workday:AnotherIntegrationOfOurs")
-    assert kept == state["bookmarks"]["ats_offers"]["partitions"][0]
-
-
 def test_a_record_that_changes_while_it_is_read_comes_with_the_next_run(sandbox: Sandbox) -> None:
     integration_id = sandbox.integration_ids[0]
     settings = settings_for(
@@ -228,22 +204,3 @@ def test_state_is_written_about_once_a_second_not_once_a_page(sandbox: Sandbox) 
     pages = len([r for r in sandbox.requests() if "/ats/" in r.path])
     assert pages > 100
     assert len(run.states) < pages / 5
-
-
-def test_duplicate_partitions_count_as_the_earliest_one(sandbox: Sandbox) -> None:
-    integration_id = sandbox.integration_ids[0]
-    state = state_with(integration_id, "2025-06-01T00:00:00.000Z")
-    partitions = state["bookmarks"]["ats_offers"]["partitions"]
-    partitions.append({**partitions[0], "replication_key_value": "2025-01-01T00:00:00.000Z"})
-    partitions.append({**partitions[0], "replication_key_value": "2025-09-01T00:00:00.000Z"})
-
-    run = run_tap(settings_for(sandbox), state=state, catalog=OFFERS)
-
-    [request, *_] = [
-        r
-        for r in sandbox.requests()
-        if r.path.endswith("/ats/offers") and r.integration_id == integration_id
-    ]
-    assert request.params["updated_after"] == "2025-01-01T00:00:00.000Z"
-    assert run.partition("ats_offers", integration_id)
-    assert any("more than once" in warning for warning in run.warnings)

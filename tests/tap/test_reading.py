@@ -186,6 +186,7 @@ def test_the_first_read_of_an_integration_starts_at_start_date(sandbox: Sandbox)
 
     assert run.records == {}
     assert sandbox.requests()[-1].params["updated_after"] == "2998-12-31T22:00:00.000Z"
+    assert any("`start_date`" in w and "in the future" in w for w in run.warnings)
 
 
 def test_a_bookmark_counts_more_than_start_date(sandbox: Sandbox) -> None:

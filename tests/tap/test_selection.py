@@ -1,8 +1,7 @@
-"""What is not asked for does not leave the machine; what is mapped is mapped as the SDK does it."""
+"""What is not asked for does not leave the machine."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -91,56 +90,6 @@ def test_an_older_catalog_keeps_new_fields_in_additional_fields(sandbox: Sandbox
     for record in run.records["ats_offers"]:
         assert "status" not in record
         assert record["additional_fields"]["status"] == truth[record["id"]]
-
-
-def test_stream_maps_hash_drop_and_rename(sandbox: Sandbox) -> None:
-    maps = {
-        "ats_candidates": {
-            "last_name": "md5(last_name)",
-            "email_addresses": "__NULL__",
-            "__alias__": "people",
-        }
-    }
-
-    run = run_tap(settings_for(sandbox, stream_maps=maps), catalog=catalog_with("ats_candidates"))
-
-    truth = {r["id"]: r for r in sandbox.records("ats_candidates")}
-    assert set(run.records) == set(run.schemas) == {"people"}
-    assert "email_addresses" not in run.schemas["people"]["properties"]
-    assert {r["id"] for r in run.records["people"]} == set(truth)
-    for record in run.records["people"]:
-        name = truth[record["id"]]["last_name"]
-        if name:
-            assert record["last_name"] == hashlib.md5(name.encode()).hexdigest()  # noqa: S324
-        assert "email_addresses" not in record
-
-
-def test_a_stream_that_maps_remove_is_not_even_asked_for(sandbox: Sandbox) -> None:
-    run = run_tap(
-        settings_for(sandbox, stream_maps={"ats_offers": None}),
-        catalog=catalog_with("ats_offers", "ats_jobs"),
-    )
-
-    assert run.code == 0
-    assert set(run.records) == set(run.schemas) == {"ats_jobs"}
-    assert "/ats/offers" not in {r.path for r in sandbox.requests()}
-
-
-def test_flattening_gives_flat_columns_as_their_schema_says(sandbox: Sandbox) -> None:
-    run = run_tap(
-        settings_for(sandbox, flattening_enabled=True, flattening_max_depth=3),
-        catalog=catalog_with("ats_offers"),
-    )
-
-    truth = {r["id"]: r for r in sandbox.records("ats_offers")}
-    columns = run.schemas["ats_offers"]["properties"]
-    assert "application__candidate__last_name" in columns
-    assert len(run.records["ats_offers"]) == len(truth)
-    for record in run.records["ats_offers"]:
-        application = truth[record["id"]]["application"]
-        if application and application["candidate"]:
-            expected = application["candidate"]["last_name"]
-            assert record["application__candidate__last_name"] == expected
 
 
 def test_the_schema_can_be_written_without_reading_anything(sandbox: Sandbox) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -89,6 +90,65 @@ def test_a_closed_pipe_ends_the_run_with_one_line(sandbox: Sandbox) -> None:
     asked = len(sandbox.requests())
     time.sleep(0.5)
     assert len(sandbox.requests()) == asked
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param({"hang": True}, id="a request that hangs"),
+        pytest.param({"status": 429, "headers": {"ratelimit-reset": "200"}}, id="a wait"),
+    ],
+)
+def test_a_pipe_closed_while_nothing_comes_ends_the_run_too(
+    sandbox: Sandbox, fault: dict[str, Any]
+) -> None:
+    sandbox.fault(path="/ats/offers", skip=3, **fault)
+    with tap_process(settings_for(sandbox, page_size=20), catalog=OFFERS) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        while len(sandbox.requests()) < 1 + len(sandbox.integration_ids) + 4:
+            time.sleep(0.05)
+        process.stdout.close()
+        process.stdout = None
+        began = time.monotonic()
+        _, stderr = process.communicate(timeout=30)
+        took = time.monotonic() - began
+
+    run = TapRun(process.returncode, b"", stderr.decode())
+    assert run.code == 1
+    assert took < 5
+    [error] = run.errors
+    assert "closed the pipe" in error
+
+
+def test_a_signal_that_ends_the_target_too_is_told_by_the_exit_status(sandbox: Sandbox) -> None:
+    sandbox.fault(path="/ats/offers", delay=0.3)
+    with tap_process(settings_for(sandbox, page_size=5), catalog=OFFERS) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        process.stdout.close()
+        process.stdout = None
+        _, stderr = process.communicate(timeout=30)
+
+    run = TapRun(process.returncode, b"", stderr.decode())
+    assert run.code == 143
+    assert run.errors == []
+    assert "Traceback" not in run.stderr
+
+
+def test_a_full_disk_ends_the_run_with_one_line(sandbox: Sandbox) -> None:
+    with (
+        Path("/dev/full").open("wb") as full,
+        tap_process(settings_for(sandbox), catalog=OFFERS, stdout=full.fileno()) as process,
+    ):
+        _, stderr = process.communicate(timeout=30)
+
+    run = TapRun(process.returncode, b"", stderr.decode())
+    assert run.code == 1
+    [error] = run.errors
+    assert "No space left" in error
+    assert "Traceback" not in run.stderr
 
 
 def test_a_target_that_reads_no_more_does_not_keep_the_run_alive(sandbox: Sandbox) -> None:

@@ -1,0 +1,153 @@
+"""The SDK's stream maps: applied, and checked, because they are there to keep things back.
+
+The SDK passes over a map for a stream that does not exist, over the removal of a field that does
+not, and over all but the last of several maps for a stream: what should be kept back would be
+sent, and nobody would be told.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from importlib import resources
+from typing import Any
+
+import msgspec
+from singer_sdk import Stream
+from singer_sdk.mapper import (
+    MAPPER_ALIAS_OPTION,
+    MAPPER_ELSE_OPTION,
+    MAPPER_FILTER_OPTION,
+    MAPPER_KEY_PROPERTIES_OPTION,
+    MAPPER_SOURCE_OPTION,
+    NULL_STRING,
+    RemoveRecordTransform,
+    SameRecordTransform,
+    StreamMap,
+)
+
+from tap_kombo import errors
+from tap_kombo.errors import KomboError
+
+Record = dict[str, Any]
+
+OPTIONS = {
+    MAPPER_ALIAS_OPTION,
+    MAPPER_FILTER_OPTION,
+    MAPPER_KEY_PROPERTIES_OPTION,
+    MAPPER_SOURCE_OPTION,
+}
+"""What stands in a map beside fields."""
+
+
+def problems(stream_maps: object, streams: Iterable[str]) -> Iterator[str]:
+    """Say what the SDK would not say of the setting: a sentence each.
+
+    Args:
+        stream_maps: The setting as it is; the SDK checks that it is an object of objects.
+        streams: The names of the tap's streams.
+    """
+    if not isinstance(stream_maps, dict):
+        return
+    names = list(streams)
+    mapped_by: dict[str, str] = {}
+    for key, definition in stream_maps.items():
+        if key == MAPPER_ELSE_OPTION:
+            continue
+        source = _source(key, definition)
+        matching = [name for name in names if fnmatchcase(name, source)]
+        if source == key:
+            if twice := [name for name in matching if name in mapped_by]:
+                yield (
+                    f"The setting `stream_maps` has two maps for {twice[0]}, "
+                    f"{mapped_by[twice[0]]!r} and {key!r}, of which only the last would be "
+                    "applied: write one."
+                )
+            mapped_by.update((name, key) for name in matching)
+        if not matching:
+            yield (
+                f"The setting `stream_maps` is for a stream {source!r}, which does not exist"
+                f"{_guess(source, names)}: it would keep nothing back."
+            )
+        elif isinstance(definition, dict):
+            yield from _problems_of(definition, matching)
+
+
+def _problems_of(definition: Mapping[str, object], streams: list[str]) -> Iterator[str]:
+    fields = {field for stream in streams for field in _fields(stream)}
+    for field, expression in definition.items():
+        if field == MAPPER_ELSE_OPTION:
+            if not _removes(expression):
+                yield (
+                    f"The setting `stream_maps` has `{field}` for {streams[0]} with something "
+                    "else than null: null drops what is not mapped; to keep it, leave it out."
+                )
+        elif _removes(expression) and field not in {*fields, *OPTIONS}:
+            yield (
+                f"The setting `stream_maps` removes `{field}` from {streams[0]}, which has no "
+                f"such field{_guess(field, fields)}."
+            )
+
+
+def _removes(expression: object) -> bool:
+    return expression is None or expression == NULL_STRING
+
+
+def _fields(stream: str) -> Iterable[str]:
+    schema = (resources.files("tap_kombo") / "schemas" / f"{stream}.json").read_bytes()
+    properties: dict[str, object] = msgspec.json.decode(schema)["properties"]
+    return properties
+
+
+def _guess(name: str, names: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, names, n=1)
+    return f" (is {close[0]} meant?)" if close else ""
+
+
+def _source(key: str, definition: object) -> str:
+    """Find the stream, or the pattern of streams, that a map is for."""
+    source = definition.get(MAPPER_SOURCE_OPTION) if isinstance(definition, dict) else None
+    return str(source or key)
+
+
+def mapped_fields(stream_maps: Mapping[str, object], stream: str) -> frozenset[str]:
+    """Find the fields of a stream that some map of it changes, removes or adds."""
+    return frozenset(
+        field
+        for key, definition in stream_maps.items()
+        if isinstance(definition, dict) and fnmatchcase(stream, _source(key, definition))
+        for field in definition
+    )
+
+
+def custom_maps(stream: Stream) -> list[StreamMap]:
+    """Find the stream maps that change something; none if records pass as they are."""
+    maps = stream.stream_maps
+    if all(isinstance(m, SameRecordTransform) and not m.flattening_enabled for m in maps):
+        return []
+    return list(maps)
+
+
+def is_removed(stream: Stream) -> bool:
+    """Tell whether stream maps drop all of a stream, so that there is no use in reading it."""
+    return all(isinstance(m, RemoveRecordTransform) for m in stream.stream_maps)
+
+
+def mapped(maps: Iterable[StreamMap], record: Record) -> Iterator[tuple[str, Record]]:
+    """Apply stream maps to a record.
+
+    Yields:
+        The name of a stream, and its record.
+
+    Raises:
+        KomboError: An expression cannot be evaluated. It tells nothing of the record.
+    """
+    for stream_map in maps:
+        try:
+            result = stream_map.transform(record)
+        except Exception as error:  # noqa: BLE001  # an expression can fail in any way
+            problem = f"The stream map of {stream_map.stream_alias} ends in {type(error).__name__}"
+            raise KomboError(errors.BROKEN_MAP, problem) from None
+        if result is not None:
+            yield stream_map.stream_alias, result

@@ -1,0 +1,197 @@
+"""What is mapped is mapped as the SDK does it, and what a map keeps back does not get out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+
+from kombo_sandbox import Sandbox
+from tests.tap_run import catalog_with, run_tap, settings_for
+
+CANDIDATES = catalog_with("ats_candidates")
+PERSON = "Zacharias Quellenhof"
+MASKS: dict[str, dict[str, Any]] = {
+    "hashed": {"last_name": "md5(last_name) if last_name else None"},
+    "removed": {"last_name": None},
+    "removed by another word": {"last_name": "__NULL__"},
+    "all but the mapped": {"id": "id", "__else__": None},
+    "in another stream": {"__source__": "ats_candidates", "last_name": None},
+}
+SHAPES: dict[str, Any] = {
+    "a text": PERSON,
+    "of a wrong type": {"full": PERSON},
+}
+
+
+def serve(sandbox: Sandbox, record: dict[str, Any]) -> dict[str, Any]:
+    """Let the first integration have this one candidate; the settings read nothing else."""
+    integration_id = sandbox.integration_ids[0]
+    page = {"status": "success", "data": {"next": None, "results": [record]}}
+    sandbox.fault(path="/ats/candidates", integration_id=integration_id, body=json.dumps(page))
+    return settings_for(sandbox, integration_ids=[integration_id])
+
+
+def test_stream_maps_hash_drop_and_rename(sandbox: Sandbox) -> None:
+    maps = {
+        "ats_candidates": {
+            "last_name": "md5(last_name)",
+            "email_addresses": "__NULL__",
+            "__alias__": "people",
+        }
+    }
+
+    run = run_tap(settings_for(sandbox, stream_maps=maps), catalog=catalog_with("ats_candidates"))
+
+    truth = {r["id"]: r for r in sandbox.records("ats_candidates")}
+    assert set(run.records) == set(run.schemas) == {"people"}
+    assert "email_addresses" not in run.schemas["people"]["properties"]
+    assert {r["id"] for r in run.records["people"]} == set(truth)
+    for record in run.records["people"]:
+        name = truth[record["id"]]["last_name"]
+        if name:
+            assert record["last_name"] == hashlib.md5(name.encode()).hexdigest()  # noqa: S324
+        assert "email_addresses" not in record
+
+
+def test_a_stream_that_maps_remove_is_not_even_asked_for(sandbox: Sandbox) -> None:
+    run = run_tap(
+        settings_for(sandbox, stream_maps={"ats_offers": None}),
+        catalog=catalog_with("ats_offers", "ats_jobs"),
+    )
+
+    assert run.code == 0
+    assert set(run.records) == set(run.schemas) == {"ats_jobs"}
+    assert "/ats/offers" not in {r.path for r in sandbox.requests()}
+
+
+def test_flattening_gives_flat_columns_as_their_schema_says(sandbox: Sandbox) -> None:
+    run = run_tap(
+        settings_for(sandbox, flattening_enabled=True, flattening_max_depth=3),
+        catalog=catalog_with("ats_offers"),
+    )
+
+    truth = {r["id"]: r for r in sandbox.records("ats_offers")}
+    columns = run.schemas["ats_offers"]["properties"]
+    assert "application__candidate__last_name" in columns
+    assert len(run.records["ats_offers"]) == len(truth)
+    for record in run.records["ats_offers"]:
+        application = truth[record["id"]]["application"]
+        if application and application["candidate"]:
+            expected = application["candidate"]["last_name"]
+            assert record["application__candidate__last_name"] == expected
+
+
+@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_what_a_map_keeps_back_is_in_no_message(sandbox: Sandbox, mask: str, shape: str) -> None:
+    candidate = sandbox.records("ats_candidates")[0]
+    settings = serve(sandbox, {**candidate, "last_name": SHAPES[shape]})
+    names = {"people": MASKS[mask], "ats_candidates": None}
+    maps = names if "__source__" in MASKS[mask] else {"ats_candidates": MASKS[mask]}
+
+    run = run_tap({**settings, "stream_maps": maps}, catalog=CANDIDATES)
+
+    assert run.code == 0, run.stderr
+    assert len([m for m in run.messages if m["type"] == "RECORD"]) == 1
+    assert PERSON.encode() not in run.stdout
+    assert PERSON not in run.stderr
+
+
+def test_a_field_that_kombo_has_added_can_be_kept_back_by_its_name(sandbox: Sandbox) -> None:
+    candidate = sandbox.records("ats_candidates")[0]
+    settings = serve(sandbox, {**candidate, "nickname": PERSON, "shoe_size": 44})
+
+    maps = {"ats_candidates": {"nickname": "None"}}
+    run = run_tap({**settings, "stream_maps": maps}, catalog=CANDIDATES)
+
+    [record] = run.records["ats_candidates"]
+    assert PERSON.encode() not in run.stdout
+    assert record["additional_fields"] == {"shoe_size": 44}
+
+
+@pytest.mark.parametrize(
+    ("maps", "words"),
+    [
+        pytest.param(
+            {"ats_candidate": {"last_name": None}},
+            ["'ats_candidate'", "ats_candidates meant", "keep nothing back"],
+            id="a stream that does not exist",
+        ),
+        pytest.param(
+            {"people": {"__source__": "ats_candidats"}},
+            ["'ats_candidats'", "ats_candidates meant"],
+            id="a source that does not exist",
+        ),
+        pytest.param(
+            {"ats_candidates": {"lastname": None}},
+            ["`lastname`", "last_name meant"],
+            id="a removed field that does not exist",
+        ),
+        pytest.param(
+            {"hris_*": {"lastname": None}},
+            ["`lastname`", "last_name meant"],
+            id="a removed field that no stream of a pattern has",
+        ),
+        pytest.param(
+            {"*": {"remote_data": None}, "ats_candidates": {"last_name": None}},
+            ["two maps for ats_candidates", "'*' and 'ats_candidates'"],
+            id="two maps for a stream",
+        ),
+        pytest.param(
+            {"ats_candidates": {"__else__": "keep"}}, ["`__else__`", "null"], id="another else"
+        ),
+        pytest.param(
+            {"ats_candidates": {"last_name": "md5("}}, ["`stream_maps`", "md5("], id="half a map"
+        ),
+        pytest.param({"ats_candidates": {"id": None}}, ["'id'"], id="a key that is removed"),
+        pytest.param(
+            {"ats_candidates": {"__key_properties__": ["x"]}}, ["[x]"], id="a key that is none"
+        ),
+    ],
+)
+def test_a_map_with_a_mistake_is_refused_before_anything_is_read(
+    sandbox: Sandbox, maps: dict[str, Any], words: list[str]
+) -> None:
+    run = run_tap(settings_for(sandbox, stream_maps=maps), catalog=CANDIDATES)
+
+    assert run.code == 1
+    assert run.stdout == b""
+    assert sandbox.requests() == []
+    [error] = run.errors
+    assert [word for word in words if word not in error] == []
+    assert "Traceback" not in run.stderr
+
+
+def test_maps_for_whole_families_hold_also_if_not_all_of_them_are_selected(
+    sandbox: Sandbox,
+) -> None:
+    maps = {"hris_*": {"remote_data": None}, "ats_*": {"remote_data": None}}
+
+    run = run_tap(settings_for(sandbox, stream_maps=maps), catalog=CANDIDATES)
+
+    assert run.code == 0, run.stderr
+    assert set(run.schemas) == {"ats_candidates"}
+    assert "remote_data" not in run.schemas["ats_candidates"]["properties"]
+    assert "remote_data" not in run.records["ats_candidates"][0]
+
+
+def test_a_map_that_fails_on_a_record_fails_its_read_and_no_other(sandbox: Sandbox) -> None:
+    broken = sandbox.integration_ids[0]
+    candidate = sandbox.records("ats_candidates")[0]
+    serve(sandbox, {**candidate, "last_name": None, "first_name": PERSON})
+    maps = {"ats_candidates": {"last_name": "md5(last_name)"}}
+
+    run = run_tap(settings_for(sandbox, stream_maps=maps), catalog=CANDIDATES)
+
+    assert run.code == 1
+    [error] = run.errors
+    assert broken in error
+    assert "stream map of ats_candidates" in error
+    assert "if name else None" in error
+    assert "Traceback" not in run.stderr
+    assert PERSON not in run.stderr
+    assert run.partition("ats_candidates", broken) == {}
+    assert run.bookmark("ats_candidates", sandbox.integration_ids[1])
