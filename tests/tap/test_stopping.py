@@ -15,6 +15,9 @@ from kombo_sandbox import Sandbox
 from tests.tap_run import TapRun, catalog_with, run_tap, settings_for, tap_process
 
 OFFERS = catalog_with("ats_offers")
+BOTH_SIGNALS = pytest.mark.parametrize(
+    ("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["SIGTERM", "SIGINT"]
+)
 
 
 def stop_after_first_record(
@@ -30,9 +33,16 @@ def stop_after_first_record(
     return TapRun(process.returncode, b"".join(lines) + stdout, stderr.decode()), took
 
 
-@pytest.mark.parametrize(
-    ("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["SIGTERM", "SIGINT"]
-)
+def wait_until_the_pipe_is_full(sandbox: Sandbox) -> int:
+    """Wait until a tap whose target reads nothing asks for no more; gives what it asked for."""
+    asked = -1
+    while asked < 3 or asked != len(sandbox.requests()):
+        asked = len(sandbox.requests())
+        time.sleep(1.0)
+    return asked
+
+
+@BOTH_SIGNALS
 def test_a_signal_ends_the_run_after_a_last_whole_state(
     sandbox: Sandbox, signum: signal.Signals, code: int
 ) -> None:
@@ -70,6 +80,22 @@ def test_a_signal_ends_the_run_also_while_it_waits(sandbox: Sandbox, fault: dict
     assert run.code == 143
     assert took < 5
     assert run.messages[-1]["type"] == "STATE"
+
+
+@BOTH_SIGNALS
+def test_a_signal_ends_the_command_also_while_it_starts(signum: signal.Signals, code: int) -> None:
+    # Python tells of each module that is imported, so that the moment is not by chance.
+    with tap_process({}, "--about", env={"PYTHONPROFILEIMPORTTIME": "1"}) as process:
+        assert process.stderr is not None
+        lines = [next(process.stderr)]
+        while not lines[-1].rstrip().endswith(b" click"):
+            lines.append(next(process.stderr))
+        process.send_signal(signum)
+        stdout, stderr = process.communicate(timeout=30)
+
+    assert process.returncode == code
+    assert stdout == b""
+    assert b"Traceback" not in stderr
 
 
 def test_a_closed_pipe_ends_the_run_with_one_line(sandbox: Sandbox) -> None:
@@ -153,14 +179,14 @@ def test_a_full_disk_ends_the_run_with_one_line(sandbox: Sandbox) -> None:
 
 def test_a_target_that_reads_no_more_does_not_keep_the_run_alive(sandbox: Sandbox) -> None:
     with tap_process(settings_for(sandbox), catalog=OFFERS) as process:
-        time.sleep(2.5)  # the pipe is full by now
+        wait_until_the_pipe_is_full(sandbox)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 143
 
 
 def test_a_second_signal_ends_the_run_at_once(sandbox: Sandbox) -> None:
     with tap_process(settings_for(sandbox), catalog=OFFERS) as process:
-        time.sleep(2.5)
+        wait_until_the_pipe_is_full(sandbox)
         process.send_signal(signal.SIGTERM)
         time.sleep(0.3)
         process.send_signal(signal.SIGTERM)
@@ -171,8 +197,7 @@ def test_a_slow_target_slows_the_reading(sandbox: Sandbox) -> None:
     """What is not written is not read ahead without bounds either."""
     settings = settings_for(sandbox, page_size=10, concurrency=2)
     with tap_process(settings, catalog=OFFERS) as process:
-        time.sleep(3)
-        asked = len(sandbox.requests())
+        asked = wait_until_the_pipe_is_full(sandbox)
         assert process.stdout is not None
         written = os.read(process.stdout.fileno(), 1 << 16).count(b'"RECORD"') // 10
 
@@ -186,7 +211,7 @@ def test_a_signal_in_the_middle_of_a_write_cuts_no_line(sandbox: Sandbox, unbuff
     with tap_process(settings, catalog=OFFERS, env={"PYTHONUNBUFFERED": unbuffered}) as process:
         assert process.stdout is not None
         process.stdout.read(1)
-        time.sleep(1)  # the pipe is full, so the tap is in the middle of a write
+        wait_until_the_pipe_is_full(sandbox)
         process.send_signal(signal.SIGTERM)
         time.sleep(0.2)
         stdout, stderr = process.communicate(timeout=30)
