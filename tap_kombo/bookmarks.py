@@ -114,6 +114,12 @@ class Bookmarks:
         resume = self._resume(stream, integration_id)
         return resume if resume and resume.since == since else None
 
+    def after(self, stream: str, integration_id: str, started: datetime) -> datetime:
+        """Tell where the bookmark stands after a read that began then: never before the last."""
+        last = self._bookmark(stream, integration_id)
+        bookmark = started - self._lookback
+        return max(bookmark, last) if last else bookmark
+
     def page_written(self, stream: str, integration_id: str, resume: ResumePoint) -> None:
         """Note the place after a page: the bookmark itself stays until the read is complete."""
         place = {
@@ -145,9 +151,7 @@ class Bookmarks:
         self._partitions[stream].get(integration_id, {}).pop("resume", None)
         if replication_key is None:
             return
-        bookmark = started - self._lookback
-        if last := self._bookmark(stream, integration_id):
-            bookmark = max(bookmark, last)
+        bookmark = self.after(stream, integration_id, started)
         partition = self._own_partition(stream, integration_id)
         partition["replication_key"] = replication_key
         partition["replication_key_value"] = write_time(bookmark)

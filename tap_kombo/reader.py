@@ -45,19 +45,27 @@ class Job:
         stream: Kombo's name of the model.
         integration_id: The customer's connection.
         since: Read what has changed since then, in Kombo's format; None for everything.
-        resume: Where to go on, if the last run was cut off in the middle of this.
         listing: How the endpoint lists its records.
         is_filtered: Not all records are asked for.
         request: Builds the request of the page at a cursor (None: the first page).
+        resume: Where to go on, if the last run was cut off in the middle of this.
+        catch_up: Makes the job that is to be read after this one, from the moment when this one
+            began.
     """
 
     stream: str
     integration_id: str
     since: str | None
-    resume: ResumePoint | None
     listing: Listing
     is_filtered: bool
     request: Callable[[str | None], HTTPRequest]
+    resume: ResumePoint | None = None
+    catch_up: Callable[[datetime], Job] | None = None
+
+    @property
+    def read(self) -> tuple[str, str]:
+        """What it is about, of which there may be one job more."""
+        return self.stream, self.integration_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +85,11 @@ class Page:
     started: datetime
     read_at: datetime
     next: ResumePoint | None
+
+    @property
+    def is_end(self) -> bool:
+        """Nothing more is to be read."""
+        return self.next is None and self.job.catch_up is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,12 +215,21 @@ class Reader:
 
     Args:
         client: Asks Kombo.
+        key_check: Asked before all else: without a valid key there is no use in the rest.
         concurrency: How many requests may be in flight.
         stop: Set by whoever ends the run; the threads then end by themselves.
     """
 
-    def __init__(self, client: KomboClient, *, concurrency: int, stop: threading.Event) -> None:
+    def __init__(
+        self,
+        client: KomboClient,
+        key_check: HTTPRequest,
+        *,
+        concurrency: int,
+        stop: threading.Event,
+    ) -> None:
         self._client = client
+        self._key_check = key_check
         self._concurrency = concurrency
         self._stop = stop
         self._events: queue.Queue[Page | Unread] = queue.Queue(maxsize=concurrency)
@@ -218,25 +240,22 @@ class Reader:
         self._run_error: KomboError | None = None
         self._integration_errors: dict[str, KomboError] = {}
 
-    def read(
-        self, key_check: HTTPRequest, visits: Sequence[Visit], jobs: int
-    ) -> Iterator[Page | Unread | None]:
+    def read(self, visits: Sequence[Visit], jobs: int) -> Iterator[Page | Unread | None]:
         """Read everything.
 
         Args:
-            key_check: Asked before all else: without a valid key there is no use in the rest.
             visits: The integrations, in the order in which they are to be read.
             jobs: How many jobs they have, all together.
 
         Yields:
-            Each job's pages, the last one with `next` None, or its `Unread`; and None about once
+            Each job's pages, the last one with `is_end`, or its `Unread`; and None about once
             a second while there is nothing, so that the caller gets a turn. It ends after the
             last job's end, or soon after `stop` is set.
 
         Raises:
             KomboError: A mistake of this tap's own kept something from being read at all.
         """
-        self._todo.put(partial(self._begin, key_check, visits))
+        self._todo.put(partial(self._begin, visits))
         threads = min(self._concurrency, jobs)
         for _ in range(threads):
             threading.Thread(target=self._work, name="tap-kombo-reader", daemon=True).start()
@@ -249,7 +268,7 @@ class Reader:
                         raise self._mistake from None
                     yield None
                     continue
-                jobs -= len(event.jobs) if isinstance(event, Unread) else event.next is None
+                jobs -= len(event.jobs) if isinstance(event, Unread) else event.is_end
                 yield event
         finally:
             for _ in range(threads):
@@ -265,10 +284,10 @@ class Reader:
                 except Exception as error:  # noqa: BLE001  # a thread must not die in silence
                     self._mistake = errors.internal(error)
 
-    def _begin(self, key_check: HTTPRequest, visits: Sequence[Visit]) -> None:
+    def _begin(self, visits: Sequence[Visit]) -> None:
         now = None
         try:
-            now = self._client.prove_key(key_check)
+            now = self._client.prove_key(self._key_check)
         except KomboError as error:
             self._run_error = error
         for visit in reversed(visits):
@@ -313,7 +332,9 @@ class Reader:
                 page = next(pages)
                 self._put(page)
                 if page.next is None:
-                    return
+                    break
+            if job.catch_up:
+                self._todo.put(partial(self._read, job.catch_up(page.started)))
 
     @contextlib.contextmanager
     def _failures_of(self, job: Job) -> Iterator[None]:
@@ -322,9 +343,22 @@ class Reader:
         except StoppedError:
             raise
         except KomboError as error:
-            self._give_up([job], error)
+            self._give_up([job], self._outage(error) or error)
         except Exception as error:  # noqa: BLE001  # one job's trouble is not the others'
             self._give_up([job], errors.internal(error))
+
+    def _outage(self, error: KomboError) -> KomboError | None:
+        """Find out whether it is all of Kombo that does not answer.
+
+        Else thousands of reads would each find it out for themselves, one after the other.
+        """
+        if self._run_error or error.rule not in {errors.BROKEN_NETWORK, errors.BROKEN_SERVER}:
+            return None
+        try:
+            is_there = self._client.prove_key(self._key_check)
+        except KomboError as outage:
+            return outage
+        return None if is_there else error.for_the_whole_run()
 
     def _give_up(self, jobs: Sequence[Job], error: KomboError) -> None:
         """Hand over as unread, and remember what makes it useless to ask for others."""

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from importlib import resources
 from typing import Any, ClassVar, Protocol
@@ -28,6 +29,7 @@ from tap_kombo.maps import mapped_fields
 from tap_kombo.reader import CursorPaginator, Job, walk
 from tap_kombo.records import DECODER, ENCODER, RecordShape
 from tap_kombo.settings import base_url
+from tap_kombo.times import write_time
 
 INTEGRATION_PATH = "/integrations/{integration_id}"
 
@@ -115,9 +117,26 @@ class KomboStream(RESTStream[str | None]):
         return None
 
     def job(self, integration_id: str) -> Job:
-        """Describe what there is to read of an integration, for the reader."""
-        context = {"integration_id": integration_id}
+        """Describe what there is to read of an integration, for the reader.
+
+        What is read on from where it was cut off is of two times: what was read before may have
+        changed since. So the changes since the read's begin are read after it, as one job more.
+        """
         since = self.since(integration_id)
+        resume = self._source.bookmarks.resume_point(self.name, integration_id, since)
+        job = self._job(integration_id, since)
+        if resume is None or self.replication_method == "FULL_TABLE":
+            return replace(job, resume=resume)
+
+        def catch_up(started: datetime) -> Job:
+            bookmark = self._source.bookmarks.after(self.name, integration_id, started)
+            return self._job(integration_id, write_time(bookmark))
+
+        return replace(job, resume=resume, catch_up=catch_up)
+
+    def _job(self, integration_id: str, since: str | None) -> Job:
+        # The state moves while pages are read, but all pages of a job are asked for alike.
+        context = {"integration_id": integration_id, "updated_after": since}
 
         def request(cursor: str | None) -> HTTPRequest:
             return self.get_http_request(
@@ -128,7 +147,6 @@ class KomboStream(RESTStream[str | None]):
             stream=self.name,
             integration_id=integration_id,
             since=since,
-            resume=self._source.bookmarks.resume_point(self.name, integration_id, since),
             listing=self.listing,
             is_filtered=bool(self.filters),
             request=request,
@@ -170,8 +188,14 @@ class ChangedSinceStream(KomboStream):
             params["include_deleted"] = "true"
         if self.filters and self.config["ignore_unsupported_filters"]:
             params["ignore_unsupported_filters"] = "true"
-        if context and (since := self.since(str(context["integration_id"]))):
-            params["updated_after"] = since
+        if context:
+            since = (
+                context["updated_after"]
+                if "updated_after" in context
+                else self.since(str(context["integration_id"]))
+            )
+            if since:
+                params["updated_after"] = since
         return params
 
     @property

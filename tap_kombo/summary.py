@@ -55,11 +55,11 @@ class Summary:
             _count(concurrency, "request"),
         )
 
-    def page_written(self, job: Job, records: int, *, is_last: bool) -> None:
+    def page_written(self, job: Job, records: int, *, is_end: bool) -> None:
         self._records[job.stream] += records
         if job.is_filtered:
             self._filtered[job.stream, job.integration_id] += records
-        if not is_last:
+        if not is_end:
             return
         self._completed += 1
         self._changes_only += job.since is not None

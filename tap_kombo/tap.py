@@ -171,22 +171,24 @@ class TapKombo(Tap):
             )
             for integration_id in integration_ids
         ]
-        reader = Reader(self.client, concurrency=self.config["concurrency"], stop=self._stop)
-        broken: set[Job] = set()
-        for event in reader.read(self._key_check, visits, len(visits) * len(streams)):
+        reader = Reader(
+            self.client, self._key_check, concurrency=self.config["concurrency"], stop=self._stop
+        )
+        broken: set[tuple[str, str]] = set()
+        for event in reader.read(visits, len(visits) * len(streams)):
             if event is None:
                 writer.check_pipe()
                 writer.write_state()
             elif isinstance(event, Unread):
-                summary.unread([job for job in event.jobs if job not in broken], event.error)
-            elif event.job not in broken:
+                summary.unread([job for job in event.jobs if job.read not in broken], event.error)
+            elif event.job.read not in broken:
                 try:
                     records = writer.write_page(event)
                 except KomboError as error:
-                    broken.add(event.job)
+                    broken.add(event.job.read)
                     summary.unread([event.job], error)
                 else:
-                    summary.page_written(event.job, records, is_last=event.next is None)
+                    summary.page_written(event.job, records, is_end=event.is_end)
             summary.tell_progress()
 
     def _jobs(

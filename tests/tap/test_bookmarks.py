@@ -129,10 +129,31 @@ def test_a_killed_run_goes_on_after_its_last_page(sandbox: Sandbox) -> None:
     assert came.isdisjoint(second.ids("ats_offers"))
     pages = [r for r in sandbox.requests() if r.path.endswith("/ats/offers")]
     assert pages[0].params["cursor"] == resume["cursor"]
+    assert "resume" not in second.partition("ats_offers", integration_id)
+
+
+def test_what_changed_since_a_run_was_killed_comes_with_the_next_one(sandbox: Sandbox) -> None:
+    integration_id = sandbox.integration_ids[0]
+    settings = settings_for(sandbox, integration_ids=[integration_id], page_size=10)
+    sandbox.fault(path="/ats/offers", delay=0.4)
+    first, came = cut_off(settings)
+    resume = first.partition("ats_offers", integration_id)["resume"]
+    sandbox.clear_faults()
+    sandbox.advance(seconds=5000)
+    live = {r["id"] for r in sandbox.records("ats_offers", integration_id, include_deleted=False)}
+    changed = sandbox.change("ats_offers", ids=sorted(came & live)[:2])
+    sandbox.clear_requests()
+
+    second = run_tap(settings, state=first.state, catalog=OFFERS)
+
+    assert set(changed) <= set(second.ids("ats_offers"))
+    last = [r for r in sandbox.requests() if r.path.endswith("/ats/offers")][-1]
+    began = read_time(resume["started"]) - timedelta(seconds=60)
+    assert last.params["updated_after"] == write_time(began)
     bookmark = second.bookmark("ats_offers", integration_id)
     assert bookmark is not None
-    assert read_time(bookmark) == read_time(resume["started"]) - timedelta(seconds=60)
-    assert "resume" not in second.partition("ats_offers", integration_id)
+    assert read_time(bookmark) > began + timedelta(seconds=4900)
+    assert any("1 of 1 read complete" in line for line in second.log)
 
 
 def test_a_refused_resume_point_means_reading_from_the_bookmark(sandbox: Sandbox) -> None:

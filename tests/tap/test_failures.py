@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -244,6 +245,36 @@ def test_what_never_passes_fails_after_a_few_tries(sandbox: Sandbox) -> None:
     ]
     assert len(asked) == 6
     assert run.bookmark("ats_offers", broken) is None
+    assert all(run.bookmark("ats_offers", other) for other in others)
+
+
+@pytest.mark.parametrize(
+    "outage", [{"close": True}, {"status": 502, "body": "<html></html>"}], ids=["network", "Kombo"]
+)
+def test_an_outage_of_all_of_kombo_ends_the_run_instead_of_failing_read_by_read(
+    sandbox: Sandbox, outage: dict[str, Any]
+) -> None:
+    sandbox.fault(skip=1 + len(sandbox.integration_ids) + 2, **outage)
+
+    run = run_tap(settings_for(sandbox, page_size=50, concurrency=2))
+
+    assert run.code == 1
+    [error] = run.errors
+    assert "The run ended early" in error
+    assert len(sandbox.requests()) < 40
+    assert run.messages[-1]["type"] == "STATE"
+
+
+def test_an_integration_that_kombo_cannot_read_ends_no_others(sandbox: Sandbox) -> None:
+    broken, *others = sandbox.integration_ids
+    sandbox.fault(path="/ats/offers", integration_id=broken, status=500)
+
+    run = run_tap(settings_for(sandbox, concurrency=1), catalog=OFFERS)
+
+    assert run.code == 1
+    [error] = run.errors
+    assert broken in error
+    assert "500" in error
     assert all(run.bookmark("ats_offers", other) for other in others)
 
 
