@@ -5,6 +5,7 @@ The SDK answers most of them with a traceback.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
@@ -43,10 +44,7 @@ class PatientCommand(SingerCommand):
 
 
 class JsonFile(click.ParamType):  # type: ignore[type-arg]  # generic only in newer versions
-    """A file that holds JSON; it arrives as its content.
-
-    A state file is empty when the run that should have written it has failed: that is no state.
-    """
+    """A file that holds JSON; it arrives as its content."""
 
     name = "file"
 
@@ -62,10 +60,11 @@ class JsonFile(click.ParamType):  # type: ignore[type-arg]  # generic only in ne
         if not isinstance(value, str):
             return value
         content = read_file(value, self._what)
-        if self._what == "state" and not content.strip():
-            logger.warning("The state file %s is empty: everything is read.", value)
-            return None
-        return read_json(content, value, self._what)
+        return (
+            read_state(content, value)
+            if self._what == "state"
+            else read_json(content, value, self._what)
+        )
 
 
 def patient_command(command: click.Command, logger: logging.Logger) -> PatientCommand:
@@ -111,6 +110,26 @@ def read_json(content: bytes, path: str, what: str) -> Any:
         return json.loads(content)
     except (ValueError, RecursionError):
         raise InputError(f"The {what} file {path} is not valid JSON: mend it.") from None
+
+
+def read_state(content: bytes, path: str) -> Any:
+    """Read a state: one JSON object, or all that a target has told, one on each line.
+
+    Targets append a line for each state that is safe. The last whole one counts: a target that was
+    killed may have left half a line. None from a file in which there is nothing yet.
+
+    Raises:
+        InputError: There is no state in it.
+    """
+    if not content.strip():
+        logger.warning("The state file %s is empty: everything is read.", path)
+        return None
+    whole_lines = [
+        line for line in content[: content.rfind(b"\n") + 1].splitlines() if line.strip()
+    ]
+    with contextlib.suppress(InputError):
+        return read_json(b"".join(whole_lines[-1:]), path, "state")
+    return read_json(content, path, "state")
 
 
 def read_object(path: str, what: str) -> dict[str, Any]:

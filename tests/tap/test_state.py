@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -77,6 +78,33 @@ def test_an_empty_state_file_is_no_state_and_is_told(sandbox: Sandbox, tmp_path:
     assert run.code == 0
     assert len(run.ids("ats_offers")) == len(sandbox.records("ats_offers"))
     assert any("is empty: everything is read" in w for w in run.warnings)
+
+
+@pytest.mark.parametrize("left_behind", [b"", b'{"bookmarks": {"ats_off'], ids=["whole", "killed"])
+def test_all_that_a_target_has_told_is_a_state_file(
+    sandbox: Sandbox, tmp_path: Path, left_behind: bytes
+) -> None:
+    first, _ = sandbox.integration_ids
+    bookmarks = [ago(sandbox, days=3), ago(sandbox, days=2), ago(sandbox, days=1)]
+    states = [state_of(partition(first, bookmark)) for bookmark in bookmarks]
+    path = tmp_path / "states.jsonl"
+    path.write_bytes(b"".join(json.dumps(s).encode() + b"\n" for s in states) + left_behind)
+
+    run = run_tap(settings_for(sandbox), "--state", str(path), catalog=OFFERS)
+
+    assert run.code == 0
+    assert asked_since(sandbox)[first] == bookmarks[-1]
+
+
+def test_a_state_on_many_lines_is_one_state(sandbox: Sandbox, tmp_path: Path) -> None:
+    first, _ = sandbox.integration_ids
+    bookmark = ago(sandbox, days=3)
+    path = tmp_path / "state.json"
+    path.write_text(json.dumps(state_of(partition(first, bookmark)), indent=2) + "\n")
+
+    run_tap(settings_for(sandbox), "--state", str(path), catalog=OFFERS)
+
+    assert asked_since(sandbox)[first] == bookmark
 
 
 def test_a_log_tells_how_many_reads_are_of_changes_only(sandbox: Sandbox) -> None:
