@@ -21,8 +21,15 @@ demo: $(INSTALLED) ## Kombo's sandbox into PostgreSQL through Meltano, twice, an
 	@$(BIN)/python -m demo
 
 .PHONY: test
-test: $(INSTALLED) ## Run all tests
+test: $(INSTALLED) ## Run all tests, and measure what they cover; with ARGS, some of them
+ifdef ARGS
 	@$(BIN)/pytest $(ARGS)
+else
+	@rm -rf .cache/coverage && mkdir -p .cache/coverage
+	@$(BIN)/coverage run -m pytest
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
+endif
 
 .PHONY: lint
 lint: $(INSTALLED) ## Check style and types
