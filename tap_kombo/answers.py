@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
 
@@ -26,8 +26,10 @@ class Envelope(msgspec.Struct, Generic[T]):
 
 
 class ErrorDetails(msgspec.Struct):
-    code: str | None = None
-    log_url: str | None = None
+    """Strings, as Kombo promises; whatever else one of them is, the other counts."""
+
+    code: Any = None
+    log_url: Any = None
 
 
 class ErrorEnvelope(msgspec.Struct):
@@ -40,7 +42,7 @@ class ErrorEnvelope(msgspec.Struct):
 class Results(msgspec.Struct):
     """A page."""
 
-    next: str | None
+    next: Annotated[str, msgspec.Meta(min_length=1)] | None
     results: list[Fields]
 
 

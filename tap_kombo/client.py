@@ -7,35 +7,51 @@ filters, bodies hold people's data.
 
 from __future__ import annotations
 
+import http
 import logging
 import random
 import re
+import ssl
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 import requests
+from requests.exceptions import InvalidSchema, InvalidURL
 from singer_sdk.streams.rest import HTTPRequest
-from urllib3.exceptions import NewConnectionError, ProxyError
+from urllib3.exceptions import (
+    HTTPError,
+    LocationValueError,
+    MaxRetryError,
+    NewConnectionError,
+    ProxyError,
+    ReadTimeoutError,
+)
 
 from tap_kombo import errors
 from tap_kombo.answers import Envelope, ErrorDetails, ErrorEnvelope, Fields
+from tap_kombo.connection import Session
 from tap_kombo.errors import KomboError, Outcome, StoppedError
 from tap_kombo.times import read_http_date
 
-# At DEBUG, urllib3 logs each request's address, with its cursor and filters.
-logging.getLogger("urllib3").setLevel(logging.INFO)
+# urllib3 logs the addresses of requests, with cursors and filters, and headers that it does not
+# understand. All that goes wrong is raised, too.
+logging.getLogger("urllib3").setLevel(logging.CRITICAL + 1)
 
 MAX_RETRIES = 5
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
 CHUNK = 1 << 17
-SUCCESS = 2
+LARGEST_BODY = 1 << 28
+"""Bytes of an answer, unpacked: more than 1 MB for each record of the largest page."""
+
+SHORTEST_SECRET = 8
+"""Characters: what is shorter, such as a page size, is found in any log's address by chance."""
 
 T = TypeVar("T")
 Auth = Callable[[requests.PreparedRequest], requests.PreparedRequest]
@@ -52,7 +68,7 @@ class Answer(Generic[T]):
     Attributes:
         data: What stood under `data`.
         sent_at: When the request was sent, by Kombo's clock, or earlier: never later.
-        answered_at: When it was answered, by Kombo's clock (whole seconds).
+        answered_at: When it was answered, by Kombo's clock, or later.
     """
 
     data: T
@@ -61,7 +77,7 @@ class Answer(Generic[T]):
 
 
 class RateBudget:
-    """The key's rate limit, one for all threads: when it is spent, all wait.
+    """The key's rate limit, one for all threads: while it is spent, none asks.
 
     Kombo does not say whether its limit counts by key or by integration: the key is the safe
     reading.
@@ -70,13 +86,31 @@ class RateBudget:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._opens_at = 0.0
+        self._closed_by = KomboError(errors.KEY_LIMIT)
 
-    def close_for(self, seconds: float) -> None:
+    def close_for(self, seconds: float, because: KomboError) -> None:
+        """Keep all from asking for a while, because of an answer that said so."""
+        opens_at = time.monotonic() + seconds
         with self._lock:
-            self._opens_at = max(self._opens_at, time.monotonic() + seconds)
+            if opens_at > self._opens_at:
+                self._opens_at, self._closed_by = opens_at, because
 
-    def seconds_closed(self) -> float:
-        return max(0.0, self._opens_at - time.monotonic())
+    def wait(self, patience: float, sleep: Callable[[float], None]) -> float:
+        """Wait until asking is allowed.
+
+        Returns:
+            The seconds that it took.
+
+        Raises:
+            KomboError: It would take longer than `patience`, in seconds.
+        """
+        waited = 0.0
+        while (seconds := self._opens_at - time.monotonic()) > 0:
+            if waited + seconds > patience:
+                raise self._closed_by.under(errors.KEY_LIMIT)
+            sleep(seconds)
+            waited += seconds
+        return waited
 
 
 class KomboClient:
@@ -86,7 +120,7 @@ class KomboClient:
         auth: Adds the API key to a request.
         user_agent: What the tap calls itself.
         timeout: Seconds that one request may take, from first to last byte.
-        max_wait: Seconds that one request waits for the rate limit before it fails.
+        max_wait: Seconds that one request waits for rate limits before it fails.
         stop: Set when the run is to end: waits are given up at once.
     """
 
@@ -105,6 +139,7 @@ class KomboClient:
         self._max_wait = max_wait
         self._stop = stop
         self._budget = RateBudget()
+        self._first_answer: tuple[float, datetime] | None = None
         self._thread = threading.local()
 
     def get(self, request: HTTPRequest, shape: msgspec.json.Decoder[Envelope[T]]) -> Answer[T]:
@@ -118,26 +153,29 @@ class KomboClient:
             KomboError: There is no answer, and what to do about that.
             StoppedError: The run is being stopped.
         """
-        tries = 0
-        waited = 0.0
+        failures = limits = 0
+        patience = self._max_wait
         while True:
-            waited += self._wait_for_budget(self._max_wait - waited)
+            patience -= self._budget.wait(patience, self._sleep)
             try:
                 return self._ask(request, shape)
             except KomboError as error:
-                pause = _pause(tries, error.retry_after)
-                tries += 1
-                if error.rule.outcome is Outcome.RETRY and tries <= MAX_RETRIES:
-                    pause = min(pause, LONGEST_PAUSE)
-                elif error.rule.outcome is Outcome.WAIT and waited + pause <= self._max_wait:
-                    # A limit that is waited for is no failure: it leaves the tries alone.
-                    tries = 0 if error.retry_after is not None else tries
-                    waited += pause
+                if error.rule.outcome is Outcome.RETRY and failures < MAX_RETRIES:
+                    pause = _pause(failures, error.retry_after)
+                    failures += 1
+                elif error.rule.outcome is Outcome.WAIT:
+                    # A limit that is waited for is no failure: it leaves the retries alone.
+                    pause = _pause(limits, error.retry_after, longest=float("inf"))
+                    limits += 1
                     if error.rule is errors.KEY_LIMIT:
-                        self._budget.close_for(pause)
+                        self._budget.close_for(pause, error)
+                        continue
+                    if pause > patience:
+                        raise
+                    patience -= pause
                 else:
                     raise
-                self._sleep(pause)
+            self._sleep(pause)
 
     def prove_key(self, request: HTTPRequest) -> datetime | None:
         """Make sure that there is a Kombo, and that it knows the key, before all else.
@@ -161,13 +199,6 @@ class KomboClient:
                 raise error.for_the_whole_run() from None
             return None
 
-    def _wait_for_budget(self, most: float) -> float:
-        seconds = min(self._budget.seconds_closed(), most)
-        if seconds > 0:
-            self._sleep(seconds)
-            return seconds
-        return 0.0
-
     def _sleep(self, seconds: float) -> None:
         if self._stop.wait(seconds):
             raise StoppedError
@@ -176,10 +207,9 @@ class KomboClient:
         if self._stop.is_set():
             raise StoppedError
         sent = time.monotonic()
-        response, body = self._send(request, sent + self._timeout)
-        seconds = time.monotonic() - sent
+        response, body = self._send(request)
         self._note_rate_limit(response)
-        if response.status_code // 100 != SUCCESS:
+        if response.status_code != http.HTTPStatus.OK:
             raise _error(response, body)
         try:
             data = _decode(shape, body).data
@@ -188,9 +218,26 @@ class KomboClient:
         answered_at = read_http_date(response.headers.get("Date"))
         if answered_at is None:
             raise KomboError(errors.NO_CLOCK, "The answer has no valid `Date` header")
-        return Answer(data, answered_at - timedelta(seconds=seconds), answered_at)
+        sent_at, answered_at = self._by_kombos_clock(sent, answered_at)
+        return Answer(data, sent_at, answered_at)
 
-    def _send(self, request: HTTPRequest, deadline: float) -> tuple[requests.Response, bytes]:
+    def _by_kombos_clock(self, sent: float, answered_at: datetime) -> tuple[datetime, datetime]:
+        """Tell when a request was sent, or earlier, and when it was answered, or later.
+
+        A single answer whose clock is wrong would move a bookmark past changes that were never
+        read, or far back. So it is held against the run's first answer and the time since.
+        """
+        now = time.monotonic()
+        if self._first_answer is None:
+            self._first_answer = now, answered_at
+        first, first_at = self._first_answer
+        expected = first_at + timedelta(seconds=now - first)
+        return (
+            min(answered_at, expected) - timedelta(seconds=now - sent),
+            max(answered_at, expected),
+        )
+
+    def _send(self, request: HTTPRequest) -> tuple[requests.Response, bytes]:
         try:
             with self._session().request(
                 request.method,
@@ -201,58 +248,77 @@ class KomboClient:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                return response, self._read(response, deadline)
-        except requests.exceptions.SSLError:
-            host = urlsplit(request.url).hostname
+                return response, self._read(response)
+        except (InvalidSchema, InvalidURL, LocationValueError):
             raise KomboError(
-                errors.UNTRUSTED, f"There is no trusted TLS connection to {host}"
+                errors.UNUSABLE_ADDRESS, "There is no way to the address of Kombo or of the proxy"
             ) from None
-        except requests.Timeout:
-            raise self._too_slow() from None
-        except requests.ConnectionError as error:
-            if _never_connected(error):
-                host = urlsplit(request.url).hostname
-                raise KomboError(errors.UNREACHABLE, f"There is no connection to {host}") from None
-            raise KomboError(errors.BROKEN_NETWORK, "The connection broke") from None
-        except requests.RequestException:
-            raise KomboError(errors.BROKEN_ANSWER, "The answer broke off or is garbled") from None
+        except (requests.RequestException, HTTPError, ValueError) as error:
+            raise self._failure(error, urlsplit(request.url).hostname) from None
+        except OSError:
+            raise KomboError(errors.UNTRUSTED, "The certificates to trust cannot be read") from None
 
-    def _read(self, response: requests.Response, deadline: float) -> bytes:
-        """Read the body within the request's time: a socket's timeout knows only its pauses."""
+    def _failure(self, error: Exception, host: str | None) -> KomboError:
+        """Tell what kept an answer from coming, or from coming whole."""
+        if _has_cause(error, requests.ConnectTimeout, NewConnectionError, ProxyError):
+            return KomboError(errors.UNREACHABLE, f"There is no connection to {host}")
+        if _has_cause(error, requests.Timeout, ReadTimeoutError):
+            return KomboError(
+                errors.BROKEN_NETWORK,
+                f"There was no whole answer within {self._timeout:g} seconds",
+            )
+        # A handshake that just ends is a network's trouble, and so is TLS later on.
+        is_handshake = _has_cause(error, MaxRetryError) and not _has_cause(
+            error, ssl.SSLEOFError, ssl.SSLZeroReturnError
+        )
+        if is_handshake and isinstance(error, requests.exceptions.SSLError):
+            return KomboError(errors.UNTRUSTED, f"There is no trusted TLS connection to {host}")
+        if isinstance(error, requests.ConnectionError):
+            return KomboError(errors.BROKEN_NETWORK, "The connection broke")
+        return KomboError(errors.BROKEN_ANSWER, "The answer broke off or is garbled")
+
+    def _read(self, response: requests.Response) -> bytes:
         chunks = []
+        size = 0
         for chunk in response.iter_content(CHUNK):
             chunks.append(chunk)
+            size += len(chunk)
+            if size > LARGEST_BODY:
+                raise KomboError(
+                    errors.TOO_LARGE,
+                    f"The answer is larger than {LARGEST_BODY >> 20} MiB",
+                    status=response.status_code,
+                )
             if self._stop.is_set():
                 raise StoppedError
-            if time.monotonic() > deadline:
-                raise self._too_slow()
         return b"".join(chunks)
-
-    def _too_slow(self) -> KomboError:
-        return KomboError(
-            errors.BROKEN_NETWORK, f"There was no whole answer within {self._timeout:g} seconds"
-        )
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._thread, "session", None)
         if session is None:
-            session = requests.Session()
+            session = Session()
             session.auth = self._auth
             session.headers["User-Agent"] = self._user_agent
             self._thread.session = session
         return session
 
     def _note_rate_limit(self, response: requests.Response) -> None:
-        """Stop all threads before the limit does: when an answer says that it was the last."""
+        """Stop all threads before the limit does: when an answer says that it was the last.
+
+        It is no refusal, so it never makes a read fail that could as well be tried.
+        """
         if response.headers.get("ratelimit-remaining") == "0":
             seconds = _seconds(response.headers.get("ratelimit-reset"))
-            if seconds is not None:
-                self._budget.close_for(seconds)
+            if seconds is not None and seconds <= self._max_wait:
+                self._budget.close_for(
+                    seconds, KomboError(errors.KEY_LIMIT, "No request is left of the limit")
+                )
 
 
-def _never_connected(error: requests.ConnectionError) -> bool:
-    cause = error.args[0] if error.args else None
-    return isinstance(getattr(cause, "reason", None), NewConnectionError | ProxyError)
+def _has_cause(error: BaseException | None, *kinds: type[BaseException]) -> bool:
+    while error is not None and not isinstance(error, kinds):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 # A backslash that is itself escaped begins no escape.
@@ -279,8 +345,8 @@ def _decode(shape: msgspec.json.Decoder[T], body: bytes) -> T:
         if not body.isascii():
             body.decode()
         return shape.decode(body)
-    except UnicodeDecodeError:
-        raise msgspec.DecodeError("not UTF-8") from None
+    except (RecursionError, UnicodeDecodeError):
+        raise msgspec.DecodeError("nested too deeply, or not UTF-8") from None
     except msgspec.DecodeError:
         mended = LONE_SURROGATE.sub(_mend_surrogate, body)
         if mended == body:
@@ -297,17 +363,33 @@ def _error(response: requests.Response, body: bytes) -> KomboError:
     status = response.status_code
     try:
         error = ERROR.decode(body).error
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         error = ErrorDetails()
-    if error.code is None and status // 100 == SUCCESS:
+    code, log_url = _text(error.code), _text(error.log_url)
+    if code is None and status // 100 == http.HTTPStatus.OK // 100:
         return KomboError(errors.BROKEN_ANSWER, "The answer is not one of Kombo's", status=status)
-    rule = errors.rule_for(status, error.code)
+    rule = errors.rule_for(status, code)
     asked = _retry_after(response)
     if asked is None and rule is errors.KEY_LIMIT:
         asked = _seconds(response.headers.get("ratelimit-reset"))
     return KomboError(
-        rule, status=status, code=error.code, log_url=error.log_url, retry_after=asked
+        rule,
+        status=status,
+        code=None if _echoes(response.request, code) else code,
+        log_url=None if _echoes(response.request, log_url) else log_url,
+        retry_after=asked,
     )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _echoes(request: requests.PreparedRequest, text: str | None) -> bool:
+    """Tell whether a text has something in it that was sent, and is secret."""
+    sent = [value for _, value in parse_qsl(urlsplit(request.url or "").query)]
+    sent += str(request.headers.get("Authorization", "")).split()
+    return any(len(value) >= SHORTEST_SECRET and value in (text or "") for value in sent)
 
 
 def _retry_after(response: requests.Response) -> float | None:
@@ -327,9 +409,15 @@ def _seconds(text: str | None) -> float | None:
     return seconds if 0 <= seconds < float("inf") else None
 
 
-def _pause(tries: int, asked: float | None) -> float:
-    """Seconds until the next try: as the server asks, else longer each time and never in step."""
+def _pause(tries: int, asked: float | None, *, longest: float = LONGEST_PAUSE) -> float:
+    """Seconds until the next try: as the server asks, else longer each time, and never in step.
+
+    Args:
+        tries: How often this came before.
+        asked: What the server asks for.
+        longest: The longest that it is heard in.
+    """
     if asked is not None:
-        return asked + random.uniform(0, 0.5)  # noqa: S311  # no secret depends on it
+        return min(asked, longest) + random.uniform(0, 0.5)  # noqa: S311  # no secret depends on it
     backoff: float = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**tries)
     return backoff * random.uniform(0.75, 1.25)  # noqa: S311

@@ -150,15 +150,20 @@ UNAVAILABLE = Rule(
 BROKEN_NETWORK = Rule(Outcome.RETRY, "Check the network between this machine and Kombo.")
 UNREACHABLE = Rule(
     Outcome.RETRY,
-    "Check `api_url`, `region` and the network.",
+    "Check `api_url`, `region`, the network and its proxy (`HTTPS_PROXY`).",
     at_last=Outcome.STOP_RUN,
 )
+UNUSABLE_ADDRESS = Rule(
+    Outcome.STOP_RUN, "Check `api_url` and the network's proxy (`HTTPS_PROXY`, `ALL_PROXY`)."
+)
 UNTRUSTED = Rule(
-    Outcome.STOP_RUN, "Check `api_url`, and the certificates that this machine trusts."
+    Outcome.STOP_RUN,
+    "Check `api_url`, and the certificates that this machine trusts (`REQUESTS_CA_BUNDLE`).",
 )
 BROKEN_ANSWER = Rule(
     Outcome.RETRY, "What arrived is not a whole answer of Kombo's: nothing of it was used."
 )
+TOO_LARGE = Rule(Outcome.FAIL_READ, "Nothing of it was used. Lower `page_size`.")
 UNKNOWN_STATUS = Rule(Outcome.FAIL_READ, "Kombo does not answer like this. Check `api_url`.")
 BROKEN_CURSOR = Rule(
     Outcome.FAIL_READ, "Kombo's pages have no end here: please tell Kombo. The bookmark stays."
@@ -184,7 +189,11 @@ def rule_for(status: int, code: str | None) -> Rule:
 
 
 CODE = re.compile(r"[A-Z][A-Z_]{0,40}\.[A-Z][A-Z_]{0,60}")
-LOG_URL = re.compile(r"https://[a-z0-9.-]+/[A-Za-z0-9/_-]{0,200}")
+LOG_URL = re.compile(
+    r"https://([a-z0-9-]{1,20}\.){0,3}kombo\.dev(/[a-z0-9-]{1,60}){0,4}/logs"
+    r"((/|\?[a-z]{1,20}Id=)(?=[A-Za-z-]*[0-9])[A-Za-z0-9-]{1,60})?"
+)
+"""Logs are found by an id: no word, and nothing with the `_` that each API key has."""
 
 
 class KomboError(Exception):
@@ -227,15 +236,15 @@ class KomboError(Exception):
             return self.rule.at_last
         return self.rule.outcome
 
+    def under(self, rule: Rule) -> KomboError:
+        """Say the same, with something else to do about it."""
+        return KomboError(
+            rule, self._problem, status=self.status, code=self.code, log_url=self.log_url
+        )
+
     def for_the_whole_run(self) -> KomboError:
         """Say the same of everything that is still to be read."""
-        return KomboError(
-            replace(self.rule, outcome=Outcome.STOP_RUN),
-            self._problem,
-            status=self.status,
-            code=self.code,
-            log_url=self.log_url,
-        )
+        return self.under(replace(self.rule, outcome=Outcome.STOP_RUN))
 
     def __str__(self) -> str:
         http = f"HTTP {self.status}" if self.status else None

@@ -140,7 +140,7 @@ class CursorPaginator(BaseAPIPaginator[str | None]):
             else PAGES.decoder.decode(response.content).data
         )
         # Only pages have a `next`; what is answered all at once has none.
-        cursor: str | None = getattr(data, "next", None) or None
+        cursor: str | None = getattr(data, "next", None)
         if cursor in self._seen:
             raise KomboError(errors.BROKEN_CURSOR, "The same cursor came twice in one read")
         if cursor:

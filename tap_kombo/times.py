@@ -31,5 +31,5 @@ def read_http_date(text: str | None) -> datetime | None:
     """Read an HTTP `Date` header (RFC 9110, whole seconds); None where there is no valid one."""
     try:
         return parsedate_to_datetime(text).astimezone(UTC) if text else None
-    except ValueError:
+    except (OverflowError, ValueError):
         return None

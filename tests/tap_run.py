@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -160,3 +160,21 @@ def run_tap(
     with tap_process(settings, *args, state=state, catalog=catalog, env=env) as process:
         stdout, stderr = process.communicate(timeout=timeout)
     return TapRun(process.returncode, stdout, stderr.decode())
+
+
+def state_at(bookmark: str, integration_ids: Iterable[str]) -> dict[str, Any]:
+    """Build the state of runs that have read the offers of these integrations up to a moment."""
+    return {
+        "bookmarks": {
+            "ats_offers": {
+                "partitions": [
+                    {
+                        "context": {"integration_id": integration_id},
+                        "replication_key": "changed_at",
+                        "replication_key_value": bookmark,
+                    }
+                    for integration_id in integration_ids
+                ]
+            }
+        }
+    }
