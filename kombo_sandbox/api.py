@@ -45,6 +45,7 @@ class Kombo:
     def _listing(self, model: Model) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             self._authenticate(request)
+            self._world.schedule.request_came()
             named = request.path_params.get("integration_id")
             integration = self._find(named or request.headers.get("x-integration-id"))
             integration.check_readable(model)
@@ -66,10 +67,11 @@ class Kombo:
 
     def _list(self, model: Model, integration: Integration, query: "Query") -> Response:
         now = self._world.clock.now()
-        after = 0
+        behaviour = self._world.behaviour
+        order, after = behaviour.order, None
         if query.cursor is not None:
             try:
-                after = self._world.cursors.read(query.cursor, model.id, integration.id, now)
+                order, after = self._world.cursors.read(query.cursor, model.id, integration.id, now)
             except ValueError as error:
                 raise invalid("cursor", str(error)) from error
         conditions: list[str] = []
@@ -77,7 +79,7 @@ class Kombo:
         if not query.include_deleted:
             conditions.append("r.state = 0")
         if query.updated_after is not None:
-            than = ">" if self._world.strict else ">="
+            than = ">" if behaviour.strict else ">="
             conditions.append(f"r.touched_at {than} :updated_after")
             values["updated_after"] = query.updated_after
         for one, value in query.filters.items():
@@ -92,16 +94,19 @@ class Kombo:
         page = self._store.page(
             model,
             integration.seq,
+            order=order,
             after=after,
             limit=-1 if query.page_size is None else query.page_size + 1,
             conditions=conditions,
             values=values,
+            sparse=behaviour.sparse,
         )
         following = None
         if query.page_size is not None and len(page) > query.page_size:
             page.pop()
-            following = self._world.cursors.issue(model.id, integration.id, page[-1][0], now)
-        return _page(model, [body for _, body in page], following)
+            place = page[-1][0]
+            following = self._world.cursors.issue(model.id, integration.id, order, place, now)
+        return _page(model, [body for _, body in page if body is not None], following)
 
     def _check_known(self, model: Model, integration: Integration, ids: str) -> None:
         unknown = self._store.unknown_ids(model, integration.seq, ids)

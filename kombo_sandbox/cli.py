@@ -123,7 +123,7 @@ def _serve(options: dict[str, Any]) -> None:
     # Imported here, as those who only drive a sandbox need none of it.
     from kombo_sandbox import server  # noqa: PLC0415
     from kombo_sandbox.cursors import Cursors  # noqa: PLC0415
-    from kombo_sandbox.world import Budget, World, open_store  # noqa: PLC0415
+    from kombo_sandbox.world import Beginning, Behaviour, World, open_store  # noqa: PLC0415
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit())
@@ -133,21 +133,26 @@ def _serve(options: dict[str, Any]) -> None:
         tempfile.TemporaryDirectory(prefix="kombo-sandbox-") as directory,
         server.listen(options["host"], options["port"]) as listener,
     ):
+        beginning = Beginning(
+            sizes=_sizes(options),
+            clock=options["clock"],
+            rate_limit=options["rate_limit"],
+            rate_window=options["rate_window"],
+            behaviour=Behaviour(strict=options["strict"]),
+        )
         store, clock, seeder = open_store(
             options["data"] or Path(directory, "data.sqlite"),
             seed=options["seed"],
-            sizes=_sizes(options),
-            starts=options["clock"],
+            beginning=beginning,
         )
         world = World(
             store=store,
             clock=clock,
             seeder=seeder,
             cursors=Cursors(store.setting("cursor_key"), options["cursor_lifetime"]),
-            budget=Budget(options["rate_limit"], options["rate_window"]),
+            beginning=beginning,
             api_key=options["key"],
             latency=options["latency"],
-            strict=options["strict"],
         )
         host, port = listener.getsockname()[:2]
 

@@ -5,6 +5,8 @@ The answer is ``{"result": ...}``, or ``{"error": sentence}`` with the status 40
 
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -16,6 +18,7 @@ from kombo_sandbox.clock import iso
 from kombo_sandbox.faults import Fault
 from kombo_sandbox.integrations import ABOUT, TOOLS, details
 from kombo_sandbox.models import MODELS
+from kombo_sandbox.orders import ORDERS
 from kombo_sandbox.world import Budget, World
 
 
@@ -42,6 +45,11 @@ class Control:
             "rate_limit": self._rate_limit,
             "requests": self._requests,
             "clear_requests": world.log.clear,
+            "behave": self._behave,
+            "schedule": self._schedule,
+            "happened": self._happened,
+            "clear_schedule": world.schedule.clear,
+            "reset": world.reset,
             "set_integration": self._set_integration,
             "add_integration": self._add_integration,
             "remove_integration": self._remove_integration,
@@ -116,6 +124,24 @@ class Control:
 
     def _requests(self) -> list[dict[str, Any]]:
         return list(self._world.log)
+
+    def _behave(self, **how: Any) -> None:
+        if "order" in how:
+            if how["order"] not in ORDERS:
+                raise ValueError(f"there is no order {how['order']}, but {', '.join(ORDERS)}")
+            how["order"] = ORDERS[how["order"]]
+        self._world.behaviour = replace(self._world.behaviour, **how)
+
+    def _schedule(self, operation: str, before_request: int, arguments: Mapping[str, Any]) -> None:
+        if operation not in self._operations:
+            raise ValueError(f"there is no operation {operation}")
+        if before_request < 1:
+            raise ValueError("before_request counts from 1, the next request")
+        run = partial(self._operations[operation], **arguments)
+        self._world.schedule.add(operation, run, before_request=before_request)
+
+    def _happened(self) -> list[dict[str, Any]]:
+        return self._world.schedule.happened
 
     def _set_integration(self, integration_id: str, **state: Any) -> None:
         integration = self._world.store.integration(integration_id)

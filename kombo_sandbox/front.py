@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kombo_sandbox.api import JSON, error_response, invalid
+from kombo_sandbox.clock import iso
 from kombo_sandbox.errors import CODES, KomboError, envelope
 from kombo_sandbox.faults import Fault
 from kombo_sandbox.world import World
@@ -71,6 +72,7 @@ class Front:
             nonlocal left
             if message["type"] == "http.response.start":
                 entry["status"] = message["status"]
+                entry["answered"] = iso(self._world.clock.now())
                 headers = dict(message["headers"]) | self._headers() | _encoded(fault.headers)
                 message = {**message, "headers": list(headers.items())}
                 if fault.cut_body is not None:
@@ -113,6 +115,7 @@ def _log_entry(scope: Scope) -> dict[str, Any]:
         "params": dict(parse_qsl(scope["query_string"].decode(), keep_blank_values=True)),
         "headers": headers,
         "status": None,
+        "answered": None,
         "started": time.time(),
         "ended": None,
     }

@@ -22,6 +22,8 @@ class Request:
         path: without ``/v1``.
         params: the query parameters.
         status: of the answer; None while there is none, or if there never was one.
+        answered: when it was answered, by the sandbox's clock, as Kombo writes times; None if it
+            was not.
         started: when it came, in seconds since 1970 on the machine's clock.
         ended: when it was over; None while it lasts.
         headers: in lower case, without the key.
@@ -31,9 +33,24 @@ class Request:
     integration_id: str | None
     params: Mapping[str, str]
     status: int | None
+    answered: str | None
     started: float
     ended: float | None
     headers: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Happening:
+    """What came of an operation that was scheduled.
+
+    Attributes:
+        result: what the operation would have returned, had it been called.
+        error: why it could not be done; None if it could.
+    """
+
+    operation: str
+    result: Any
+    error: str | None
 
 
 class Handle:
@@ -285,7 +302,52 @@ class Handle:
     def clear_requests(self) -> None:
         self.call("clear_requests")
 
-    def call(self, operation: str, **arguments: Any) -> Any:
+    def behave(
+        self, *, strict: bool | None = None, order: str | None = None, sparse: bool | None = None
+    ) -> None:
+        """Set what is given, and leave the rest: Kombo promises none of it.
+
+        Args:
+            strict: ``updated_after`` means later than, instead of at that moment or later.
+            order: of the records in lists: ``oldest first`` (as at the start), ``shuffled``,
+                ``latest change first`` or ``latest change last``. The last two move records from
+                page to page while they are read. A cursor goes on in the order that it began in.
+            sparse: pages are cut before it is looked which records fit, so that they can be
+                short, or empty, in the middle of a list.
+        """
+        how = {"strict": strict, "order": order, "sparse": sparse}
+        self.call("behave", **{name: value for name, value in how.items() if value is not None})
+
+    def schedule(self, operation: str, *, before_request: int, **arguments: Any) -> None:
+        """Let something happen to Kombo while it is being read.
+
+        Args:
+            operation: the name of another method of this class, such as ``change``, ``delete``,
+                ``add`` or ``advance``.
+            before_request: of the requests for lists that come from now on, before which one is
+                answered; 1 is the next one. Requests that a fault answers do not count.
+            arguments: of that method.
+        """
+        self.call(
+            "schedule", operation=operation, before_request=before_request, arguments=arguments
+        )
+
+    def happened(self) -> list[Happening]:
+        """What came of that which was scheduled, in the order in which it happened."""
+        return [Happening(**one) for one in self.call("happened")]
+
+    def clear_schedule(self) -> None:
+        """Forget what was scheduled: what has not happened yet, and what came of the rest."""
+        self.call("clear_schedule")
+
+    def reset(self) -> None:
+        """Make everything as it was at the start: integrations, records, clock and moods.
+
+        The same operations in the same order then lead to the same ids and choices again.
+        """
+        self.call("reset")
+
+    def call(self, operation: str, /, **arguments: Any) -> Any:
         """Run an operation of ``kombo_sandbox.control``; SandboxError if it cannot be done."""
         connection = http.client.HTTPConnection(*self._address)
         try:

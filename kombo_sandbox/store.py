@@ -11,6 +11,7 @@ from typing import Any
 
 from kombo_sandbox.integrations import Integration
 from kombo_sandbox.models import MODELS, SERVED, Model
+from kombo_sandbox.orders import OLDEST_FIRST, Order, Place
 from kombo_sandbox.rendering import served
 from kombo_sandbox.touching import Dependent, counting, dependents, settling
 
@@ -118,31 +119,36 @@ class Store:
         model: Model,
         integration: int,
         *,
-        after: int = 0,
+        order: Order = OLDEST_FIRST,
+        after: Place | None = None,
         limit: int,
         conditions: Sequence[str] = (),
         values: Mapping[str, Any] | None = None,
-    ) -> list[tuple[int, bytes]]:
-        """Up to ``limit`` records behind the place ``after``, each with its own place."""
-        query = (
-            f"SELECT r.seq, {served(model)} FROM {model.id} r"
-            " WHERE integration = :integration AND seq > :after"
-            + "".join(f" AND {condition}" for condition in conditions)
-            + " ORDER BY seq LIMIT :limit"
+        sparse: bool = False,
+    ) -> list[tuple[Place, bytes | None]]:
+        """Up to ``limit`` records behind the place ``after``, each with its own place.
+
+        With ``sparse`` those that do not fit the conditions count too, as None.
+        """
+        where, place = ("1", {}) if after is None else order.behind(after)
+        fits = " AND ".join(conditions) or "1"
+        shown = f"CASE WHEN {fits} THEN {served(model)} END" if sparse else served(model)
+        found = self._db.execute(
+            f"SELECT {shown}, {', '.join(order.keys)} FROM {model.id} r"
+            f" WHERE integration = :integration AND {where} AND {'1' if sparse else fits}"
+            f" ORDER BY {order.sql} LIMIT :limit",
+            {"integration": integration, "limit": limit, **place, **(values or {})},
         )
-        return self._db.execute(
-            query,
-            {"integration": integration, "after": after, "limit": limit, **(values or {})},
-        ).fetchall()
+        return [(its_place, body) for body, *its_place in found]
 
     def records(
         self, model: Model, integration: int, *, include_deleted: bool = True
     ) -> Iterator[bytes]:
         """All records, as Kombo would answer them, read a page at a time."""
         with_deleted = include_deleted and model.listing.tracks_changes
-        after, conditions = 0, () if with_deleted else ("r.state = 0",)
+        after, conditions = None, () if with_deleted else ("r.state = 0",)
         while page := self.page(model, integration, after=after, limit=1000, conditions=conditions):
-            yield from (body for _, body in page)
+            yield from (body for _, body in page if body is not None)
             after = page[-1][0]
 
     def rows(self, model: Model, where: str, **values: object) -> list[Row]:
