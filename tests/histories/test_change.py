@@ -1,0 +1,10 @@
+"""Nothing is lost, whatever changes while Kombo is read, and wherever a run is cut off."""
+
+from __future__ import annotations
+
+from tests.histories.conftest import Live
+from tests.histories.history import History
+
+
+def test_nothing_is_lost_under_change(live: Live) -> None:
+    live(History)

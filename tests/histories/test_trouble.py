@@ -1,0 +1,10 @@
+"""Nothing is lost when Kombo fails too, and runs are stopped."""
+
+from __future__ import annotations
+
+from tests.histories.conftest import Live
+from tests.histories.history import TroubledHistory
+
+
+def test_nothing_is_lost_under_trouble(live: Live) -> None:
+    live(TroubledHistory)

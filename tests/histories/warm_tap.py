@@ -1,0 +1,211 @@
+"""The real tap, started in hundredths of a second: thousands of runs need that.
+
+A process that has imported the tap waits for orders and forks for each: the fork is a process of
+its own, with its own arguments, files, clock, zone, output and exit status, and it enters the tap
+where the command `tap-kombo` does. Only pauses between tries are shorter than in earnest.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn, Self
+
+import time_machine
+
+import tap_kombo.tap
+import tap_kombo.writer
+from tap_kombo.client import KomboClient
+from tests.tap_run import TapRun
+
+SHORTER = 1000.0
+"""How many times shorter a pause is."""
+
+LONGEST_RUN = 120.0
+"""Seconds after which a run counts as hung."""
+
+POLL = 0.01
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The machine that the tap runs on.
+
+    Attributes:
+        clock: What its clock says at the start, in seconds since 1970.
+        zone: Its time zone, as in the variable TZ.
+    """
+
+    clock: float
+    zone: str
+
+
+class WarmTap:
+    """Starts runs, one after the other; as a context manager it ends with the block."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="warm-tap-")
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.histories.warm_tap"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=Path(__file__).parents[2],
+        )
+        self.runs = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._process:
+            self._process.kill()
+        self._folder.cleanup()
+
+    def run(
+        self,
+        settings: Mapping[str, Any],
+        *,
+        catalog: Mapping[str, Any],
+        state: Mapping[str, Any] | None,
+        machine: Machine,
+        state_interval: float,
+        stop_when: Callable[[], bool] | None = None,
+    ) -> TapRun:
+        """Run the tap to its end.
+
+        Args:
+            settings: The content of the settings file.
+            catalog: The content of the catalog file.
+            state: The content of the state file; None for no state.
+            machine: Where the tap runs.
+            state_interval: Seconds between two STATE messages, at least.
+            stop_when: Asked again and again; when it is true, the run gets SIGTERM.
+        """
+        self.runs += 1
+        folder = Path(self._folder.name)
+        arguments = []
+        for name, content in (("config", settings), ("catalog", catalog), ("state", state)):
+            if content is not None:
+                (folder / f"{name}.json").write_text(json.dumps(content))
+                arguments += [f"--{name}", f"{name}.json"]
+        order = {
+            "arguments": arguments,
+            "folder": str(folder),
+            "clock": machine.clock,
+            "zone": machine.zone,
+            "state_interval": state_interval,
+        }
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(order).encode() + b"\n")
+        self._process.stdin.flush()
+        code = self._wait(int(self._answer()), stop_when)
+        stderr = (folder / "stderr").read_text()
+        assert code is not None, f"the run does not end:\n{stderr}"
+        return TapRun(code, (folder / "stdout").read_bytes(), stderr)
+
+    def _wait(self, pid: int, stop_when: Callable[[], bool] | None) -> int | None:
+        """Wait for the exit status; None if the run hangs, and is killed therefore."""
+        deadline = time.monotonic() + LONGEST_RUN
+        assert self._process.stdout is not None
+        answers = self._process.stdout.fileno()
+        while not select.select([answers], [], [], POLL if stop_when else 1.0)[0]:
+            if stop_when and stop_when():
+                os.kill(pid, signal.SIGTERM)
+                stop_when = None
+            if time.monotonic() > deadline:
+                os.kill(pid, signal.SIGKILL)
+                self._answer()
+                return None
+        return int(self._answer())
+
+    def _answer(self) -> bytes:
+        assert self._process.stdout is not None
+        # One byte after the other, so that nothing waits in a buffer where `select` cannot see it.
+        answer = b""
+        while not answer.endswith(b"\n"):
+            byte = os.read(self._process.stdout.fileno(), 1)
+            assert byte, "the warm tap is gone"
+            answer += byte
+        return answer
+
+
+def main() -> None:
+    """Fork for each order on stdin; answer with the process' number, then with its status."""
+    _warm_up()
+    answers = os.dup(1)
+    for line in sys.stdin:
+        child = os.fork()
+        if not child:
+            os.close(answers)
+            _run(json.loads(line))
+        os.write(answers, f"{child}\n".encode())
+        _, status = os.waitpid(child, 0)
+        os.write(answers, f"{os.waitstatus_to_exitcode(status)}\n".encode())
+
+
+def _warm_up() -> None:
+    """Make what every run needs to import be imported, and read what it needs to read."""
+    settings = {"api_key": "none", "integration_ids": ["none"]}
+    tap = tap_kombo.tap.TapKombo(config=settings)
+    for stream in tap.streams.values():
+        _ = stream.schema
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _shorten_pauses()
+    # The forks share what there is now: no collection is to write into it.
+    gc.freeze()
+
+
+def _shorten_pauses() -> None:
+    sleep = KomboClient._sleep  # noqa: SLF001  # every pause goes through it
+
+    def shorter(client: KomboClient, seconds: float) -> None:
+        sleep(client, seconds / SHORTER)
+
+    KomboClient._sleep = shorter  # type: ignore[assignment,method-assign]  # noqa: SLF001
+
+
+def _run(order: Mapping[str, Any]) -> NoReturn:
+    """Be the command `tap-kombo`, but for Python's own end, which takes longer than the run."""
+    os.chdir(order["folder"])
+    for number, path, flags in (
+        (0, os.devnull, os.O_RDONLY),
+        (1, "stdout", os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
+        (2, "stderr", os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
+    ):
+        os.dup2(os.open(path, flags), number)
+    os.environ["TZ"] = order["zone"]
+    time.tzset()
+    time_machine.travel(order["clock"], tick=True).start()
+    tap_kombo.writer.STATE_INTERVAL = order["state_interval"]
+    sys.argv = ["tap-kombo", *order["arguments"]]
+    code = 1
+    try:
+        tap_kombo.tap.TapKombo.cli()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:  # noqa: BLE001  # as Python itself does
+        traceback.print_exc()
+    sys.stdout.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()
