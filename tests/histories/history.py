@@ -14,16 +14,17 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, cached_property
 from itertools import product
 from typing import Any
 
+import requests
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from jsonschema import Draft7Validator
 
 from kombo_sandbox import Request, Sandbox, SandboxError
-from tap_kombo.times import read_time
+from tap_kombo.times import read_time, write_time
 from tests.histories.promised import as_kombo_sent_it, promised
 from tests.histories.target import Target
 from tests.histories.warm_tap import Machine, WarmTap
@@ -91,6 +92,7 @@ class How:
     Attributes:
         ahead: Seconds by which the clock of its machine is ahead of Kombo's.
         zone: The time zone of its machine.
+        starts_before: Its `start_date`, in seconds before Kombo's now; None for none.
         state_interval: Seconds between STATE messages.
     """
 
@@ -99,6 +101,7 @@ class How:
     lookback_seconds: int = 0
     ahead: int = 0
     zone: str = "UTC"
+    starts_before: int | None = None
     state_interval: float = 0.0
 
 
@@ -123,15 +126,23 @@ hows = st.builds(
     lookback_seconds=st.sampled_from([0, 5, 60, 4000]),
     ahead=st.sampled_from([0, 300, -300, 7200, -7200, 40 * DAY, -40 * DAY]),
     zone=st.sampled_from(["UTC", "Asia/Kathmandu", "America/New_York", "Pacific/Kiritimati"]),
+    starts_before=st.sampled_from([None, None, None, 5000, 300 * DAY]),
     state_interval=st.sampled_from([0.0, 1.0]),
 )
+behaviours: dict[str, Any] = {
+    "strict": st.booleans(),
+    "sparse": st.booleans(),
+    "order": st.sampled_from(
+        ["oldest first", "shuffled", "latest change first", "latest change last"]
+    ),
+}
 operations = st.sampled_from(
     ["change", "change_nested", "delete", "anonymise", "restore", "add", "change", "add"]
 )
 streams = st.sampled_from(list(PATHS))
 integrations = st.integers(0, MOST_INTEGRATIONS - 1)
 records = st.integers(0, 6)
-requests = st.integers(1, 20)
+places = st.integers(1, 20)
 spans = st.sampled_from([1, 2, 20, 61, 90, 3600, 5000, DAY, 3 * DAY, 15 * DAY])
 
 
@@ -151,6 +162,9 @@ class History(RuleBasedStateMachine):
         self.target = Target()
         self.asked = kombo.integration_ids
         self.lookback_seconds = 0
+        self.start_date: str | None = None
+        # Since when everything was asked for, where the first complete read had a `start_date`.
+        self.starts: dict[Key, str] = {}
         self.is_sound = True
         self.troubles = self.expired_cursors = 0
 
@@ -168,7 +182,7 @@ class History(RuleBasedStateMachine):
         stream=streams,
         integration=integrations,
         record=records,
-        before_request=requests,
+        before_request=places,
     )
     def happens_in_the_next_run(
         self, operation: str, stream: str, integration: int, record: int, before_request: int
@@ -180,17 +194,15 @@ class History(RuleBasedStateMachine):
     def time_passes(self, seconds: int) -> None:
         self.kombo.advance(seconds)
 
-    @rule(seconds=spans, before_request=requests)
+    @rule(seconds=spans, before_request=places)
     def time_passes_in_the_next_run(self, seconds: int, before_request: int) -> None:
         self.kombo.schedule("advance", before_request=before_request, seconds=seconds)
 
-    @rule(
-        strict=st.booleans(),
-        sparse=st.booleans(),
-        order=st.sampled_from(
-            ["oldest first", "shuffled", "latest change first", "latest change last"]
-        ),
-    )
+    @initialize(**behaviours)
+    def kombo_behaves_at_first(self, *, strict: bool, sparse: bool, order: str) -> None:
+        self.kombo.behave(strict=strict, sparse=sparse, order=order)
+
+    @rule(**behaviours)
     def kombo_behaves(self, *, strict: bool, sparse: bool, order: str) -> None:
         self.kombo.behave(strict=strict, sparse=sparse, order=order)
 
@@ -213,7 +225,7 @@ class History(RuleBasedStateMachine):
 
     @rule(how=hows)
     def run(self, how: How) -> None:
-        self.target.load(self._run(how).stdout)
+        self._load(self._run(how).stdout)
 
     @rule(
         how=hows,
@@ -227,7 +239,7 @@ class History(RuleBasedStateMachine):
         kept = lines % len(whole)
         next_line = whole[kept]
         cut = b"".join(whole[:kept]) + next_line[: int(part * len(next_line))]
-        self.target.load(cut, keeps_unconfirmed=keeps_unconfirmed)
+        self._load(cut, keeps_unconfirmed=keeps_unconfirmed)
 
     def teardown(self) -> None:
         """Let nothing disturb the last runs, and see what has come to the target."""
@@ -273,19 +285,24 @@ class History(RuleBasedStateMachine):
         self.lookback_seconds = how.lookback_seconds
         self.kombo.clear_requests()
         before = self.target.state
-        now = read_time(self.kombo.clock()).timestamp()
+        now = read_time(self.kombo.clock())
+        settings = {
+            "api_key": self.kombo.api_key,
+            "api_url": self.kombo.url,
+            "integration_ids": self.asked,
+            "page_size": how.page_size,
+            "concurrency": how.concurrency,
+            "lookback_seconds": how.lookback_seconds,
+        }
+        self.start_date = None
+        if how.starts_before is not None:
+            self.start_date = write_time(now - timedelta(seconds=how.starts_before))
+            settings["start_date"] = self.start_date
         run = self.tap.run(
-            {
-                "api_key": self.kombo.api_key,
-                "api_url": self.kombo.url,
-                "integration_ids": self.asked,
-                "page_size": how.page_size,
-                "concurrency": how.concurrency,
-                "lookback_seconds": how.lookback_seconds,
-            },
+            settings,
             catalog=CATALOG,
             state=before,
-            machine=Machine(clock=now + how.ahead, zone=how.zone),
+            machine=Machine(clock=now.timestamp() + how.ahead, zone=how.zone),
             state_interval=how.state_interval,
             stop_when=self._hangs if is_stopped else None,
         )
@@ -298,6 +315,13 @@ class History(RuleBasedStateMachine):
             raise
         self.is_sound = True
         return run
+
+    def _load(self, stdout: bytes, *, keeps_unconfirmed: bool = True) -> None:
+        before = _partitions(self.target.state)
+        self.target.load(stdout, keeps_unconfirmed=keeps_unconfirmed)
+        for key, partition in _partitions(self.target.state).items():
+            if self.start_date and _bookmark(partition) and not _bookmark(before.get(key, {})):
+                self.starts[key] = self.start_date
 
     def _hangs(self) -> bool:
         """Tell whether a request waits for an answer that does not come."""
@@ -314,6 +338,10 @@ class History(RuleBasedStateMachine):
         for stream, integration_id in product(PATHS, self.kombo.integration_ids):
             truth = {one["id"]: one for one in self.kombo.records(stream, integration_id)}
             held = self.target.held(stream, integration_id)
+            if start := self.starts.get((stream, integration_id)):
+                since = self._touched_since(stream, integration_id, start)
+                truth = {id_: one for id_, one in truth.items() if id_ in since}
+                held = {id_: one for id_, one in held.items() if id_ in since}
             assert held.keys() == truth.keys(), f"{stream}: other records than Kombo's"
             for id_, record in truth.items():
                 wanted = promised(stream, record)
@@ -325,6 +353,19 @@ class History(RuleBasedStateMachine):
                 }
                 assert not differing, f"{stream} {id_}: found, and wanted"
                 assert held[id_]["_sdc_deleted_at"] == record["remote_deleted_at"]
+
+    def _touched_since(self, stream: str, integration_id: str, start: str) -> set[str]:
+        """Ask Kombo for the ids of what `updated_after` finds."""
+        answer = requests.get(
+            f"{self.kombo.url}{PATHS[stream]}",
+            headers={
+                "Authorization": f"Bearer {self.kombo.api_key}",
+                "X-Integration-Id": integration_id,
+            },
+            params={"updated_after": start, "include_deleted": "true", "page_size": "250"},
+            timeout=60,
+        )
+        return {one["id"] for one in answer.json()["data"]["results"]}
 
 
 class TroubledHistory(History):
@@ -370,7 +411,7 @@ class TroubledHistory(History):
     def run_and_stop(self, how: How, skip: int) -> None:
         """Let a request hang, and end the run by SIGTERM then."""
         self.kombo.fault(hang=True, skip=skip)
-        self.target.load(self._run(how, is_stopped=True).stdout)
+        self._load(self._run(how, is_stopped=True).stdout)
 
 
 @dataclass
@@ -477,7 +518,7 @@ class Judge:
         assert resume, f"{key} was read without a first request, and without a resume point"
         return resume
 
-    @property
+    @cached_property
     def _reads(self) -> Mapping[Key, Read]:
         reads: dict[Key, Read] = {}
         for one in self.seen:
