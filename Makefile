@@ -31,6 +31,12 @@ else
 	@$(BIN)/coverage report
 endif
 
+SOAK_MINUTES ?= 30
+
+.PHONY: soak
+soak: $(INSTALLED) ## Live through long random histories of a Kombo, for SOAK_MINUTES=30
+	@SOAK_MINUTES=$(SOAK_MINUTES) $(BIN)/pytest tests/histories $(ARGS)
+
 .PHONY: lint
 lint: $(INSTALLED) ## Check style and types
 	@$(BIN)/ruff check
