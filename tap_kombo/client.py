@@ -26,7 +26,6 @@ from requests.exceptions import InvalidSchema, InvalidURL
 from singer_sdk.streams.rest import HTTPRequest
 from urllib3.exceptions import (
     HTTPError,
-    LocationValueError,
     MaxRetryError,
     NewConnectionError,
     ProxyError,
@@ -249,7 +248,7 @@ class KomboClient:
                 stream=True,
             ) as response:
                 return response, self._read(response)
-        except (InvalidSchema, InvalidURL, LocationValueError):
+        except (InvalidSchema, InvalidURL):
             raise KomboError(
                 errors.UNUSABLE_ADDRESS, "There is no way to the address of Kombo or of the proxy"
             ) from None

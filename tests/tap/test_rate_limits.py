@@ -27,6 +27,7 @@ CLOSINGS: dict[str, tuple[int, dict[str, str]]] = {
         {
             "Date": "Sun, 01 Mar 2026 12:00:00 GMT",
             "Retry-After": "Sun, 01 Mar 2026 12:00:02 GMT",
+            "ratelimit-reset": "60",
         },
     ),
     "the last request that is allowed": (
@@ -77,7 +78,7 @@ def test_no_thread_asks_while_the_keys_limit_is_spent(closed: Closed, name: str)
     # What is on its way at that moment is on its way.
     assert not [seconds for seconds in after if 0.8 < seconds < 1.95]
     assert len([seconds for seconds in after if seconds <= 0.8]) <= 8
-    assert after[-1] > 2
+    assert 2 <= min(seconds for seconds in after if seconds > 0.8) < 30
 
 
 def test_a_spent_limit_loses_nothing_and_is_no_failure(closed: Closed) -> None:
