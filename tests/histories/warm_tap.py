@@ -27,7 +27,8 @@ import time_machine
 
 import tap_kombo.tap
 import tap_kombo.writer
-from tap_kombo.client import KomboClient
+from tap_kombo.client import KomboClient, RateBudget
+from tap_kombo.errors import KomboError
 from tests.tap_run import TapRun
 
 SHORTER = 1000.0
@@ -175,10 +176,15 @@ def _warm_up() -> None:
 
 def _shorten_pauses() -> None:
     sleep = KomboClient._sleep  # noqa: SLF001  # every pause goes through it
+    close_for = RateBudget.close_for
 
     def shorter(client: KomboClient, seconds: float) -> None:
         sleep(client, seconds / SHORTER)
 
+    def close_shorter(budget: RateBudget, seconds: float, because: KomboError) -> None:
+        close_for(budget, seconds / SHORTER, because)
+
+    RateBudget.close_for = close_shorter  # type: ignore[assignment,method-assign]
     KomboClient._sleep = shorter  # type: ignore[assignment,method-assign]  # noqa: SLF001
 
 
