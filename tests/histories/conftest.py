@@ -19,8 +19,8 @@ from tests.histories.warm_tap import WarmTap
 SOAK_MINUTES = float(os.environ.get("SOAK_MINUTES", "0"))
 
 USUAL = hypothesis.settings(
-    max_examples=50,
-    stateful_step_count=16,
+    max_examples=35,
+    stateful_step_count=20,
     # A history takes a second or so, and where a run is slow, the machine is.
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],

@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from kombo_sandbox import Sandbox
-from tests.histories.history import DAY, History, How, TroubledHistory
+from tests.histories.events import (
+    DAY,
+    LASTING,
+    PASSING,
+    CursorExpires,
+    Happens,
+    Lasts,
+    Passes,
+    TimePasses,
+)
+from tests.histories.history import History, How, TroubledHistory
 from tests.histories.warm_tap import WarmTap
 
 
@@ -40,13 +50,8 @@ def test_an_unread_record_that_a_change_moves_behind_the_reader(history: Trouble
 
 
 def test_a_change_after_its_page_and_before_the_end_of_the_read(history: TroubledHistory) -> None:
-    history.time_passes_in_the_next_run(20, before_request=2)
-    for record in range(3):
-        history.happens_in_the_next_run(
-            "change", "ats_applications", integration=0, record=record, before_request=4
-        )
-    history.time_passes_in_the_next_run(20, before_request=5)
-    history.run(How(page_size=2))
+    changed = [Happens("change", "ats_applications", 0, number, 4) for number in range(3)]
+    history.run(How(page_size=2), [TimePasses(20, 2), *changed, TimePasses(20, 5)])
     history.ends_well()
 
 
@@ -55,7 +60,9 @@ def test_a_change_after_its_page_and_before_the_end_of_the_read(history: Trouble
 def test_a_run_that_is_cut_off_and_changes_before_it_goes_on(
     history: TroubledHistory, lines: int, *, keeps_unconfirmed: bool
 ) -> None:
-    history.run_and_cut(How(page_size=2), lines, 0.5, keeps_unconfirmed=keeps_unconfirmed)
+    history.run_and_cut(
+        How(page_size=2), lines=lines, part=0.5, keeps_unconfirmed=keeps_unconfirmed
+    )
     history.time_passes(3600)
     for record in range(6):
         history.happens("change", "ats_applications", integration=0, record=record)
@@ -67,10 +74,9 @@ def test_a_cut_off_read_of_the_newest_is_not_gone_on_with_when_all_is_wanted(
     history: TroubledHistory,
 ) -> None:
     behave(history, order="latest change last")
+    since_last_year = How(page_size=1, starts_before=300 * DAY)
     for lines in range(4, 14):
-        history.run_and_cut(
-            How(page_size=1, starts_before=300 * DAY), lines, 0.0, keeps_unconfirmed=True
-        )
+        history.run_and_cut(since_last_year, lines=lines, part=0.0, keeps_unconfirmed=True)
         if history.has_resume_point:
             break
     assert history.has_resume_point
@@ -79,43 +85,40 @@ def test_a_cut_off_read_of_the_newest_is_not_gone_on_with_when_all_is_wanted(
 
 
 def test_a_cursor_that_expires_when_its_records_have_changed(history: TroubledHistory) -> None:
-    history.a_cursor_expires("ats_applications", skip=1)
-    history.happens_in_the_next_run(
-        "change", "ats_applications", integration=0, record=0, before_request=3
+    history.run(
+        How(page_size=1),
+        [CursorExpires("ats_applications", 1), Happens("change", "ats_applications", 0, 0, 3)],
     )
-    history.run(How(page_size=1))
     history.ends_well()
 
 
-@pytest.mark.parametrize(
-    "what",
-    [
-        "a permission is missing",
-        "the tool refuses the credentials",
-        "the model is switched off",
-        "the first sync is pending",
-        "the key is refused",
-        "Kombo is down",
-    ],
-)
-def test_a_read_that_fails_after_its_first_page(history: TroubledHistory, what: str) -> None:
-    history.run(How())
-    history.time_passes(3600)
-    for record in range(6):
-        history.happens("change", "ats_applications", integration=0, record=record)
-    history.something_lasts(what, "ats_applications", integration=0, skip=1)
-    history.run(How(page_size=2))
+@pytest.mark.parametrize("what", LASTING)
+@pytest.mark.parametrize("was_read", [False, True])
+def test_a_read_that_fails_after_its_first_page(
+    history: TroubledHistory, what: str, *, was_read: bool
+) -> None:
+    if was_read:
+        history.run(How())
+        history.time_passes(3600)
+        for record in range(6):
+            history.happens("change", "ats_applications", integration=0, record=record)
+    history.run(How(page_size=2), [Lasts(what, "ats_applications", 0, 1)])
     history.ends_well()
 
 
 @pytest.mark.parametrize("concurrency", [1, 3])
-def test_the_first_integration_that_fails_leaves_the_second_alone(
+def test_an_integration_that_fails_leaves_the_other_alone(
     history: TroubledHistory, concurrency: int
 ) -> None:
-    history.something_lasts(
-        "the tool refuses the credentials", "ats_applications", integration=0, skip=0
-    )
-    history.run(How(concurrency=concurrency))
+    for integration in range(2):
+        refused = Lasts("the tool refuses the credentials", "ats_applications", integration, 0)
+        history.run(How(concurrency=concurrency), [refused])
+    history.ends_well()
+
+
+@pytest.mark.parametrize("what", PASSING)
+def test_an_answer_that_is_none(history: TroubledHistory, what: str) -> None:
+    history.run(How(page_size=1), [Passes(what, "ats_applications", 1, 2)])
     history.ends_well()
 
 
@@ -137,7 +140,7 @@ def test_an_integration_that_is_left_out_for_a_while(history: TroubledHistory) -
 
 
 def test_a_run_that_is_stopped_while_a_request_hangs(history: TroubledHistory) -> None:
-    history.run_and_stop(How(page_size=1), skip=7)
+    history.run_and_stop(How(page_size=1), stops_after=7)
     history.time_passes(3600)
     history.happens("change", "ats_applications", integration=1, record=0)
     history.ends_well()
