@@ -37,6 +37,15 @@ SOAK_MINUTES ?= 30
 soak: $(INSTALLED) ## Live through long random histories of a Kombo, for SOAK_MINUTES=30
 	@SOAK_MINUTES=$(SOAK_MINUTES) $(BIN)/pytest tests/histories $(ARGS)
 
+.PHONY: mutants
+mutants: $(INSTALLED) ## Change the tap one thing at a time, and see whether tests notice: some hours
+	@$(BIN)/uv pip install --quiet --group mutation
+	@rm -f .cache/mutants.sqlite && mkdir -p .cache
+	@$(BIN)/cosmic-ray init tests/mutants.toml .cache/mutants.sqlite
+	@$(BIN)/cr-filter-operators .cache/mutants.sqlite tests/mutants.toml
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cosmic-ray exec tests/mutants.toml .cache/mutants.sqlite
+	@$(BIN)/cr-report --surviving-only --show-diff .cache/mutants.sqlite
+
 .PHONY: lint
 lint: $(INSTALLED) ## Check style and types
 	@$(BIN)/ruff check

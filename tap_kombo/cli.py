@@ -19,7 +19,7 @@ from singer_sdk.exceptions import (
 )
 from singer_sdk.plugin_base import PluginBase, SingerCommand
 
-from tap_kombo.errors import InputError, KomboError, RunFailedError
+from tap_kombo.errors import InputError, KomboError, RunFailedError, internal
 
 logger = logging.getLogger("tap-kombo")
 
@@ -38,6 +38,8 @@ class PatientCommand(SingerCommand):
             sentences = [str(error)]
         except (MapExpressionError, StreamMapConfigError) as error:
             sentences = [f"The setting `stream_maps` is wrong: {error}"]
+        except Exception as error:  # noqa: BLE001  # a traceback would hold people's data
+            sentences = [str(internal(error))]
         for sentence in sentences:
             self.logger.error(sentence)
         sys.exit(1)

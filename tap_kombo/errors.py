@@ -7,6 +7,7 @@ is no code, because statuses and messages may change. Hence two tables and no te
 from __future__ import annotations
 
 import re
+import traceback
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -255,12 +256,10 @@ class KomboError(Exception):
 
 
 def internal(error: Exception) -> KomboError:
-    """Name the place of a mistake of the tap's own, and none of the values that were there."""
-    trace = error.__traceback__
-    while trace and trace.tb_next:
-        trace = trace.tb_next
-    where = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "?"
-    return KomboError(INTERNAL, f"Unexpected {type(error).__name__} at {where}")
+    """Name the places of a mistake of the tap's own, and none of the values that were there."""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = " < ".join(f"{Path(f.filename).name}:{f.lineno}" for f in reversed(frames[-4:]))
+    return KomboError(INTERNAL, f"Unexpected {type(error).__name__} at {places}")
 
 
 class StoppedError(Exception):

@@ -145,8 +145,10 @@ class TapKombo(Tap):
         try:
             writer.write_schemas()
             summary.begin(self.config["concurrency"])
-            self._read(streams, writer, summary)
-            writer.write_state(at_once=True)
+            try:
+                self._read(streams, writer, summary)
+            finally:
+                writer.write_state(at_once=True)
         except OSError as error:
             self._stop.set()
             # Python flushes stdout once more when it exits, and would complain.
