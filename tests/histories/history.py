@@ -84,7 +84,7 @@ hows = st.builds(
     lookback_seconds=st.sampled_from([0, 5, 60, 4000]),
     ahead=st.sampled_from([0, 300, -300, 7200, -7200, 40 * DAY, -40 * DAY]),
     zone=st.sampled_from(["UTC", "Asia/Kathmandu", "America/New_York", "Pacific/Kiritimati"]),
-    starts_before=st.sampled_from([None] * 8 + [5000, 300 * DAY]),
+    starts_before=st.sampled_from([None] * 8 + [5000, 60 * DAY]),
     state_interval=st.sampled_from([0.0, 0.0, 1.0]),
 )
 behaviours: dict[str, Any] = {

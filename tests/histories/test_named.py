@@ -74,9 +74,9 @@ def test_a_cut_off_read_of_the_newest_is_not_gone_on_with_when_all_is_wanted(
     history: TroubledHistory,
 ) -> None:
     behave(history, order="latest change last")
-    since_last_year = How(page_size=1, starts_before=300 * DAY)
+    lately = How(page_size=1, starts_before=60 * DAY)
     for lines in range(4, 14):
-        history.run_and_cut(since_last_year, lines=lines, part=0.0, keeps_unconfirmed=True)
+        history.run_and_cut(lately, lines=lines, part=0.0, keeps_unconfirmed=True)
         if history.has_resume_point:
             break
     assert history.has_resume_point
