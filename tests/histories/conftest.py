@@ -14,7 +14,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from kombo_sandbox import Sandbox
 from tests.histories.history import History
-from tests.histories.warm_tap import WarmTap
+from tests.warm_tap import WarmTap
 
 SOAK_MINUTES = float(os.environ.get("SOAK_MINUTES", "0"))
 

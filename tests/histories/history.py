@@ -44,8 +44,8 @@ from tests.histories.events import (
 from tests.histories.judge import Judge, Key, bookmark_of, partitions
 from tests.histories.promised import as_kombo_sent_it, promised
 from tests.histories.target import Target
-from tests.histories.warm_tap import Machine, WarmTap
 from tests.tap_run import TapRun, catalog_with
+from tests.warm_tap import Haste, Machine, WarmTap
 
 CATALOG = catalog_with(*PATHS)
 # The others would be deselected anyway, and take a third of a run's time.
@@ -251,7 +251,7 @@ class History(RuleBasedStateMachine):
             catalog=CATALOG,
             state=before,
             machine=Machine(clock=now.timestamp() + how.ahead, zone=how.zone),
-            state_interval=how.state_interval,
+            haste=Haste(how.state_interval),
             stop_when=None if stops_after is None else self._hangs,
         )
         seen = self.kombo.requests()

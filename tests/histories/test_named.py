@@ -16,7 +16,7 @@ from tests.histories.events import (
     TimePasses,
 )
 from tests.histories.history import History, How, TroubledHistory
-from tests.histories.warm_tap import WarmTap
+from tests.warm_tap import WarmTap
 
 
 @pytest.fixture

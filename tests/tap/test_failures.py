@@ -10,7 +10,7 @@ import pytest
 
 from kombo_sandbox import Sandbox
 from tap_kombo.times import read_time, write_time
-from tests.tap_run import catalog_with, run_tap, settings_for, state_at
+from tests.tap_run import Haste, catalog_with, run_tap, settings_for, state_at
 
 OFFERS = catalog_with("ats_offers")
 LOG_URL = "https://app.kombo.dev/env/production/logs/C3xUo6XAsB2sbKC7M1gyXaRX"
@@ -138,7 +138,7 @@ def test_an_outage_of_all_of_kombo_ends_the_run_instead_of_failing_read_by_read(
 ) -> None:
     sandbox.fault(skip=1 + len(sandbox.integration_ids) + 2, **outage)
 
-    run = run_tap(settings_for(sandbox, page_size=50, concurrency=2))
+    run = run_tap(settings_for(sandbox, page_size=50, concurrency=2), haste=Haste())
 
     assert run.code == 1
     [error] = run.errors
@@ -151,7 +151,7 @@ def test_an_integration_that_kombo_cannot_read_ends_no_others(sandbox: Sandbox) 
     broken, *others = sandbox.integration_ids
     sandbox.fault(path="/ats/offers", integration_id=broken, status=500)
 
-    run = run_tap(settings_for(sandbox, concurrency=1), catalog=OFFERS)
+    run = run_tap(settings_for(sandbox, concurrency=1), catalog=OFFERS, haste=Haste())
 
     assert run.code == 1
     [error] = run.errors

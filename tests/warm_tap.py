@@ -2,7 +2,7 @@
 
 A process that has imported the tap waits for orders and forks for each: the fork is a process of
 its own, with its own arguments, files, clock, zone, output and exit status, and it enters the tap
-where the command `tap-kombo` does. Only pauses between tries are shorter than in earnest.
+where the command `tap-kombo` does.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self
@@ -27,12 +27,10 @@ import time_machine
 
 import tap_kombo.tap
 import tap_kombo.writer
+from tap_kombo.__main__ import main
 from tap_kombo.client import KomboClient, RateBudget
 from tap_kombo.errors import KomboError
-from tests.tap_run import TapRun
-
-SHORTER = 1000.0
-"""How many times shorter a pause is."""
+from tests.tap_output import TapRun
 
 LONGEST_RUN = 120.0
 """Seconds after which a run counts as hung."""
@@ -53,16 +51,42 @@ class Machine:
     zone: str
 
 
+@dataclass(frozen=True)
+class Haste:
+    """How a run saves time that it would only wait.
+
+    Attributes:
+        state_interval: Seconds between two STATE messages, at least.
+        shorter: How many times shorter than in earnest the pauses between tries are.
+    """
+
+    state_interval: float = 1.0
+    shorter: float = 1000.0
+
+
+def arguments_for(
+    folder: Path, settings: Mapping[str, Any], *args: str, state: Any = None, catalog: Any = None
+) -> list[str]:
+    """Write the files that a run is given, and build its arguments."""
+    arguments = [*args]
+    for name, content in (("config", settings), ("state", state), ("catalog", catalog)):
+        if content is not None:
+            path = folder / f"{name}.json"
+            path.write_text(json.dumps(content))
+            arguments += [f"--{name}", str(path)]
+    return arguments
+
+
 class WarmTap:
     """Starts runs, one after the other; as a context manager it ends with the block."""
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="warm-tap-")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.histories.warm_tap"],
+            [sys.executable, "-m", "tests.warm_tap"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            cwd=Path(__file__).parents[2],
+            cwd=Path(__file__).parents[1],
         )
         self.runs = 0
 
@@ -75,6 +99,9 @@ class WarmTap:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
         with self._process:
             self._process.kill()
         self._folder.cleanup()
@@ -82,48 +109,45 @@ class WarmTap:
     def run(
         self,
         settings: Mapping[str, Any],
-        *,
-        catalog: Mapping[str, Any],
-        state: Mapping[str, Any] | None,
-        machine: Machine,
-        state_interval: float,
+        *args: str,
+        catalog: Any = None,
+        state: Any = None,
+        timeout: float = LONGEST_RUN,
+        machine: Machine | None = None,
+        haste: Haste | None = None,
         stop_when: Callable[[], bool] | None = None,
     ) -> TapRun:
         """Run the tap to its end.
 
         Args:
             settings: The content of the settings file.
-            catalog: The content of the catalog file.
-            state: The content of the state file; None for no state.
-            machine: Where the tap runs.
-            state_interval: Seconds between two STATE messages, at least.
+            args: More arguments.
+            catalog: The content of the catalog file; None for none.
+            state: The content of the state file; None for none.
+            timeout: Seconds after which the run counts as hung.
+            machine: Where the tap runs; None for here and now.
+            haste: How it saves time; None for a run as in earnest.
             stop_when: Asked again and again; when it is true, the run gets SIGTERM.
         """
         self.runs += 1
         folder = Path(self._folder.name)
-        arguments = []
-        for name, content in (("config", settings), ("catalog", catalog), ("state", state)):
-            if content is not None:
-                (folder / f"{name}.json").write_text(json.dumps(content))
-                arguments += [f"--{name}", f"{name}.json"]
         order = {
-            "arguments": arguments,
+            "arguments": arguments_for(folder, settings, *args, state=state, catalog=catalog),
             "folder": str(folder),
-            "clock": machine.clock,
-            "zone": machine.zone,
-            "state_interval": state_interval,
+            "machine": machine and asdict(machine),
+            "haste": haste and asdict(haste),
         }
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
         self._process.stdin.flush()
-        code = self._wait(int(self._answer()), stop_when)
+        code = self._wait(int(self._answer()), stop_when, timeout)
         stderr = (folder / "stderr").read_text()
         assert code is not None, f"the run does not end:\n{stderr}"
         return TapRun(code, (folder / "stdout").read_bytes(), stderr)
 
-    def _wait(self, pid: int, stop_when: Callable[[], bool] | None) -> int | None:
+    def _wait(self, pid: int, stop_when: Callable[[], bool] | None, timeout: float) -> int | None:
         """Wait for the exit status; None if the run hangs, and is killed therefore."""
-        deadline = time.monotonic() + LONGEST_RUN
+        deadline = time.monotonic() + timeout
         assert self._process.stdout is not None
         answers = self._process.stdout.fileno()
         while not select.select([answers], [], [], POLL if stop_when else 1.0)[0]:
@@ -147,7 +171,7 @@ class WarmTap:
         return answer
 
 
-def main() -> None:
+def serve() -> None:
     """Fork for each order on stdin; answer with the process' number, then with its status."""
     _warm_up()
     answers = os.dup(1)
@@ -169,20 +193,20 @@ def _warm_up() -> None:
         _ = stream.schema
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    _shorten_pauses()
     # The forks share what there is now: no collection is to write into it.
     gc.freeze()
 
 
-def _shorten_pauses() -> None:
+def _hurry(haste: Haste) -> None:
+    tap_kombo.writer.STATE_INTERVAL = haste.state_interval
     sleep = KomboClient._sleep  # noqa: SLF001  # every pause goes through it
     close_for = RateBudget.close_for
 
     def shorter(client: KomboClient, seconds: float) -> None:
-        sleep(client, seconds / SHORTER)
+        sleep(client, seconds / haste.shorter)
 
     def close_shorter(budget: RateBudget, seconds: float, because: KomboError) -> None:
-        close_for(budget, seconds / SHORTER, because)
+        close_for(budget, seconds / haste.shorter, because)
 
     RateBudget.close_for = close_shorter  # type: ignore[assignment,method-assign]
     KomboClient._sleep = shorter  # type: ignore[assignment,method-assign]  # noqa: SLF001
@@ -197,14 +221,17 @@ def _run(order: Mapping[str, Any]) -> NoReturn:
         (2, "stderr", os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
     ):
         os.dup2(os.open(path, flags), number)
-    os.environ["TZ"] = order["zone"]
-    time.tzset()
-    time_machine.travel(order["clock"], tick=True).start()
-    tap_kombo.writer.STATE_INTERVAL = order["state_interval"]
+    if order["machine"]:
+        machine = Machine(**order["machine"])
+        os.environ["TZ"] = machine.zone
+        time.tzset()
+        time_machine.travel(machine.clock, tick=True).start()
+    if order["haste"]:
+        _hurry(Haste(**order["haste"]))
     sys.argv = ["tap-kombo", *order["arguments"]]
     code = 1
     try:
-        tap_kombo.tap.TapKombo.cli()
+        main()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:  # noqa: BLE001  # as Python itself does
@@ -214,4 +241,4 @@ def _run(order: Mapping[str, Any]) -> NoReturn:
 
 
 if __name__ == "__main__":
-    main()
+    serve()
