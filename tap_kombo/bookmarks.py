@@ -74,7 +74,8 @@ class Bookmarks:
         self._lookback = lookback
         self._partitions = {stream: _index(state, stream) for stream in scopes}
         self._warned: set[str] = set()
-        self._void: set[tuple[str, str]] = set()
+        self._too_old: set[tuple[str, str]] = set()
+        self._from_the_future: set[tuple[str, str]] = set()
 
     def judge(self, integration_id: str, streams: Iterable[str], now: datetime) -> None:
         """Make void, with a warning, the bookmarks that would leave something out.
@@ -86,26 +87,44 @@ class Bookmarks:
             streams: The incremental streams that are to be read.
             now: Kombo's clock.
         """
-        void: dict[str, list[str]] = {}
+        too_old: list[str] = []
+        from_the_future: list[str] = []
         for stream in streams:
             bookmark = self._bookmark(stream, integration_id)
             resume = self._resume(stream, integration_id)
             if resume and resume.started > now:
                 del self._partitions[stream][integration_id]["resume"]
             if bookmark and bookmark > now:
-                void.setdefault(FROM_THE_FUTURE, []).append(stream)
+                from_the_future.append(stream)
             elif bookmark and bookmark < now - KOMBO_REMEMBERS:
-                void.setdefault(TOO_OLD, []).append(stream)
-        for reason, names in void.items():
-            self._void.update((name, integration_id) for name in names)
-            logger.warning(
-                "%s: everything is read again of %s: %s", integration_id, ", ".join(names), reason
-            )
+                too_old.append(stream)
+        self._from_the_future.update((stream, integration_id) for stream in from_the_future)
+        self._too_old.update((stream, integration_id) for stream in too_old)
+        for names, reason in ((from_the_future, FROM_THE_FUTURE), (too_old, TOO_OLD)):
+            if names:
+                logger.warning(
+                    "%s: everything is read again of %s: %s",
+                    integration_id,
+                    ", ".join(names),
+                    reason,
+                )
 
     def since(self, stream: str, integration_id: str) -> str | None:
-        """Tell from when on changes are to be read, in Kombo's format; None for everything."""
-        bookmark = self._bookmark(stream, integration_id) or self._start_date
+        """Tell from when on changes are to be read, in Kombo's format; None for everything.
+
+        Everything begins at `start_date`, but not after the last read: what changed between them
+        would be lost.
+        """
+        bookmark = self._bookmark(stream, integration_id)
+        if bookmark is None or (stream, integration_id) in self._too_old:
+            bookmark = self._beginning(stream, integration_id)
         return write_time(bookmark) if bookmark else None
+
+    def _beginning(self, stream: str, integration_id: str) -> datetime | None:
+        if self._start_date is None or (stream, integration_id) in self._from_the_future:
+            return None
+        last = self._last(stream, integration_id)
+        return min(self._start_date, last) if last else self._start_date
 
     def resume_point(
         self, stream: str, integration_id: str, since: str | None
@@ -159,22 +178,28 @@ class Bookmarks:
         if scope := self._scopes[stream]:
             partition["filters"] = scope
 
-    def _bookmark(self, stream: str, integration_id: str) -> datetime | None:
-        """Find the bookmark, if it is worth something: if it was made with the filters of now."""
+    def _last(self, stream: str, integration_id: str) -> datetime | None:
+        """Find the bookmark, whatever it is worth."""
         partition = self._partitions[stream].get(integration_id, {})
         value: str | None = partition.get("replication_key_value")
-        if value is None or (stream, integration_id) in self._void:
+        return None if value is None else read_time(value)
+
+    def _bookmark(self, stream: str, integration_id: str) -> datetime | None:
+        """Find the bookmark, if it is worth something: if it was made with the filters of now."""
+        last = self._last(stream, integration_id)
+        if last is None or (stream, integration_id) in self._from_the_future:
             return None
-        if partition.get("filters") != self._scopes[stream]:
-            if stream not in self._warned:
-                self._warned.add(stream)
-                logger.warning(
-                    "%s: `filters` or `include_deleted` are not what they were in the last run, "
-                    "so everything that they let through is read again.",
-                    stream,
-                )
-            return None
-        return read_time(value)
+        partition = self._partitions[stream][integration_id]
+        if partition.get("filters") == self._scopes[stream]:
+            return last
+        if stream not in self._warned:
+            self._warned.add(stream)
+            logger.warning(
+                "%s: `filters` or `include_deleted` are not what they were in the last run, so "
+                "everything that they let through is read again.",
+                stream,
+            )
+        return None
 
     def _resume(self, stream: str, integration_id: str) -> ResumePoint | None:
         """Find the place of a read that was cut off, if it is worth something."""

@@ -57,8 +57,6 @@ def history(
         refusal = pipeline.log.read_text()
         forced = pipeline_of(sandbox, database, folder, SCHEMA, force=True)
         endings["Meltano alone"] = cut_off(forced, sandbox, "Meltano alone")
-        # The first completes what was cut off, the second brings what has happened since.
-        forced.run("target-postgres")
         forced.run("target-postgres")
         yield History(endings, refusal, differences_of(sandbox, database, SCHEMA))
 

@@ -71,7 +71,7 @@ def test_a_first_read_that_is_killed_again_and_again_brings_all_records(pipe: Pi
     for kill in IN_THE_FIRST_READ:
         cut_off(pipe, *kill)
 
-    come_through(pipe)
+    pipe.run()
 
     assert pipe.differences() == []
 
@@ -84,7 +84,7 @@ def test_a_later_read_that_is_killed_again_and_again_brings_all_changes(pipe: Pi
     for kill in IN_A_LATER_READ:
         cut_off(pipe, *kill)
 
-    come_through(pipe)
+    pipe.run()
 
     assert pipe.differences() == []
 
@@ -113,9 +113,3 @@ def cut_off(pipe: Pipe, requests: int, victims: Sequence[str], signum: signal.Si
         flow.kill(victims, signum)
         assert flow.wait() != (0, 0), "it was too late"
     pass_time(pipe.sandbox)
-
-
-def come_through(pipe: Pipe) -> None:
-    """Complete what was cut off, and then bring what has happened since that was begun."""
-    pipe.run()
-    pipe.run()

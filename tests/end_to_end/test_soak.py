@@ -64,7 +64,6 @@ def test_pipes_that_are_killed_at_random_lose_nothing(
         living_kombo.clear_faults()
         pass_time(living_kombo)
         pipe.run()
-        pipe.run()
         assert pipe.differences() == [], f"seed {seed}"
 
 

@@ -28,7 +28,7 @@ USUAL = hypothesis.settings(
     database=None,
     print_blob=True,
 )
-LONG = hypothesis.settings(USUAL, max_examples=20, stateful_step_count=50)
+LONG = hypothesis.settings(USUAL, max_examples=6, stateful_step_count=50)
 
 PATIENCE = pytest.mark.timeout(900 + 60 * SOAK_MINUTES)
 """A history that fails is made shorter, for five minutes at most, until it tells what matters."""

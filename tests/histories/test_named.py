@@ -84,6 +84,15 @@ def test_a_cut_off_read_of_the_newest_is_not_gone_on_with_when_all_is_wanted(
     history.ends_well()
 
 
+def test_a_start_date_that_is_later_than_a_bookmark_of_long_ago(history: TroubledHistory) -> None:
+    history.run(How())
+    history.time_passes(60)
+    history.happens("change", "ats_applications", integration=0, record=0)
+    history.time_passes(15 * DAY)
+    history.run(How(starts_before=5000))
+    history.ends_well()
+
+
 def test_a_cursor_that_expires_when_its_records_have_changed(history: TroubledHistory) -> None:
     history.run(
         How(page_size=1),

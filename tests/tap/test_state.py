@@ -175,6 +175,34 @@ def test_a_bookmark_that_is_too_old_gives_way_to_start_date(sandbox: Sandbox) ->
     assert asked_since(sandbox)[first] == start
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param({"days": 20}, id="it is too old"),
+        pytest.param({"days": 3, "filters": "0123456789abcdef"}, id="the filters are others"),
+    ],
+)
+def test_a_start_date_that_is_later_than_a_void_bookmark_leaves_nothing_out(
+    sandbox: Sandbox, more: dict[str, Any]
+) -> None:
+    first, second = sandbox.integration_ids
+    last, start = ago(sandbox, days=more.pop("days")), ago(sandbox, days=1)
+
+    read_with(sandbox, state_of(partition(first, last, **more)), start_date=start)
+
+    assert asked_since(sandbox) == {first: last, second: start}
+
+
+def test_after_a_bookmark_from_the_future_start_date_limits_nothing(sandbox: Sandbox) -> None:
+    first, second = sandbox.integration_ids
+    state = state_of(partition(first, "2999-01-01T00:00:00Z"))
+    start = ago(sandbox, days=1)
+
+    read_with(sandbox, state, start_date=start)
+
+    assert asked_since(sandbox) == {first: None, second: start}
+
+
 def test_a_whole_read_for_an_old_bookmark_goes_on_where_it_was_cut_off(sandbox: Sandbox) -> None:
     first, _ = sandbox.integration_ids
     settings = {"page_size": 10, "integration_ids": [first]}
