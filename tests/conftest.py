@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from kombo_sandbox import Sandbox
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores, because many tests mostly wait."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture(scope="session")

@@ -34,15 +34,12 @@ IN_THE_FIRST_READ: list[Kill] = [
     (60, ["tap", "target"], KILL),
     (40, ["tap"], KILL),
     (30, ["tap", "target"], TERM),
-    (30, ["target"], TERM),
-    (20, ["tap"], TERM),
 ]
 
 IN_A_LATER_READ: list[Kill] = [
     (20, ["target"], KILL),
     (14, ["tap"], TERM),
     (3, ["tap", "target"], KILL),
-    (14, ["tap"], KILL),
     (14, ["target"], TERM),
 ]
 

@@ -19,7 +19,7 @@ from tests.warm_tap import WarmTap
 SOAK_MINUTES = float(os.environ.get("SOAK_MINUTES", "0"))
 
 USUAL = hypothesis.settings(
-    max_examples=20,
+    max_examples=14,
     stateful_step_count=20,
     # A history takes a second or so, and where a run is slow, the machine is.
     deadline=None,
