@@ -34,8 +34,8 @@ endif
 SOAK_MINUTES ?= 30
 
 .PHONY: soak
-soak: $(INSTALLED) ## Live through long random histories of a Kombo, for SOAK_MINUTES=30
-	@SOAK_MINUTES=$(SOAK_MINUTES) $(BIN)/pytest tests/histories $(ARGS)
+soak: $(INSTALLED) ## Live through long random histories and kills, for SOAK_MINUTES=30
+	@SOAK_MINUTES=$(SOAK_MINUTES) $(BIN)/pytest tests/histories tests/end_to_end/test_soak.py $(ARGS)
 
 .PHONY: mutants
 mutants: $(INSTALLED) ## Change the tap one thing at a time, and see whether tests notice: some hours

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.measured import MEASURED
 from tests.tap_output import TapRun
 from tests.warm_tap import Haste, WarmTap, arguments_for
 
@@ -77,7 +78,7 @@ def tap_process(
             [TAP, *arguments],
             stdout=stdout,
             stderr=subprocess.PIPE,
-            env={**os.environ, **(env or {})},
+            env={**os.environ, **MEASURED, **(env or {})},
             cwd=folder,
             bufsize=0,
         )
@@ -116,7 +117,7 @@ def run_tap(
 
 @cache
 def warm_tap() -> WarmTap:
-    warm = WarmTap()
+    warm = WarmTap(MEASURED)
     atexit.register(warm.stop)
     return warm
 

@@ -78,15 +78,20 @@ def arguments_for(
 
 
 class WarmTap:
-    """Starts runs, one after the other; as a context manager it ends with the block."""
+    """Starts runs, one after the other; as a context manager it ends with the block.
 
-    def __init__(self) -> None:
+    Args:
+        env: What their environment has beside this process'.
+    """
+
+    def __init__(self, env: Mapping[str, str] | None = None) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="warm-tap-")
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.warm_tap"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=Path(__file__).parents[1],
+            env={**os.environ, **(env or {})},
         )
         self.runs = 0
 
