@@ -20,6 +20,7 @@ from demo.postgres import Postgres, postgres
 from demo.processes import running
 from kombo_sandbox import Request, Sandbox
 from tap_kombo.streams import MODELS
+from tests.end_to_end.living_kombo import start_living_kombo
 
 CATEGORIES = ("ATS", "HRIS", "LMS", "ASSESSMENT")
 CATALOG = tables(PROJECT / "catalog.json")
@@ -95,6 +96,13 @@ def database() -> Iterator[Postgres]:
 def kombo() -> Iterator[Sandbox]:
     """A Kombo with three integrations, which only tests here know; they leave it as it is."""
     with running(lambda: Sandbox(integrations=3, offers=200, seed=3), Sandbox.stop) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def living_kombo() -> Iterator[Sandbox]:
+    """A Kombo in which things happen; the tests of a module share it."""
+    with running(start_living_kombo, Sandbox.stop) as sandbox:
         yield sandbox
 
 

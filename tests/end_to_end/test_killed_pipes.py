@@ -6,15 +6,14 @@ Kombo's records change all the while, also between a kill and what the next run 
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from demo.postgres import Postgres
-from demo.processes import running
 from kombo_sandbox import Sandbox
-from tests.end_to_end.living_kombo import PAGE_SIZE, STREAMS, live, pass_time, start_living_kombo
+from tests.end_to_end.living_kombo import PAGE_SIZE, STREAMS, live, pass_time
 from tests.end_to_end.piping import Pipe
 
 Kill = tuple[int, Sequence[str], signal.Signals]
@@ -42,12 +41,6 @@ IN_A_LATER_READ: list[Kill] = [
     (3, ["tap", "target"], KILL),
     (14, ["target"], TERM),
 ]
-
-
-@pytest.fixture(scope="module")
-def living_kombo() -> Iterator[Sandbox]:
-    with running(start_living_kombo, Sandbox.stop) as sandbox:
-        yield sandbox
 
 
 @pytest.fixture

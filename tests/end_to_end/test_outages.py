@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,19 +9,12 @@ from typing import Any
 import pytest
 
 from demo.postgres import Postgres, postgres
-from demo.processes import running
 from kombo_sandbox import Sandbox
-from tests.end_to_end.living_kombo import PAGE_SIZE, STREAMS, live, pass_time, start_living_kombo
+from tests.end_to_end.living_kombo import PAGE_SIZE, STREAMS, live, pass_time
 from tests.end_to_end.piping import Flow, Pipe, wait_until
 
 MIDDLE = 60
 """Requests that Kombo has seen by then; a whole read has about 170."""
-
-
-@pytest.fixture(scope="module")
-def living_kombo() -> Iterator[Sandbox]:
-    with running(start_living_kombo, Sandbox.stop) as sandbox:
-        yield sandbox
 
 
 @pytest.fixture
