@@ -129,11 +129,13 @@ def test_a_pipe_closed_while_nothing_comes_ends_the_run_too(
     sandbox: Sandbox, fault: dict[str, Any]
 ) -> None:
     sandbox.fault(path="/ats/offers", skip=3, **fault)
-    with tap_process(settings_for(sandbox, page_size=20), catalog=OFFERS) as process:
+    # So few records wait in the pipe that the tap is not in the middle of a write.
+    with tap_process(settings_for(sandbox, page_size=1), catalog=OFFERS) as process:
         assert process.stdout is not None
         process.stdout.readline()
         while len(sandbox.requests()) < 1 + len(sandbox.integration_ids) + 4:
             time.sleep(0.05)
+        time.sleep(2.5)  # and no STATE is to be written either
         process.stdout.close()
         process.stdout = None
         began = time.monotonic()
