@@ -180,9 +180,7 @@ class Bookmarks:
 
     def _last(self, stream: str, integration_id: str) -> datetime | None:
         """Find the bookmark, whatever it is worth."""
-        partition = self._partitions[stream].get(integration_id, {})
-        value: str | None = partition.get("replication_key_value")
-        return None if value is None else read_time(value)
+        return _value(self._partitions[stream].get(integration_id, {}))
 
     def _bookmark(self, stream: str, integration_id: str) -> datetime | None:
         """Find the bookmark, if it is worth something: if it was made with the filters of now."""
@@ -231,6 +229,9 @@ TOO_OLD = (
 )
 
 
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
 def _index(state: Mapping[str, Any], stream: str) -> dict[str, dict[str, Any]]:
     """Find the partitions of a stream: integration -> partition."""
     bookmark = state.get("bookmarks", {}).get(stream, {})
@@ -245,7 +246,7 @@ def _index(state: Mapping[str, Any], stream: str) -> dict[str, dict[str, Any]]:
         del bookmark[leftover]
     index: dict[str, dict[str, Any]] = {}
     # Of duplicates, the earliest bookmark counts: it may read too much, but loses nothing.
-    for partition in sorted(partitions, key=_value):
+    for partition in sorted(partitions, key=lambda p: _value(p) or LONG_AGO):
         index.setdefault(partition["context"]["integration_id"], partition)
     if len(index) < len(partitions):
         logger.warning(
@@ -255,9 +256,9 @@ def _index(state: Mapping[str, Any], stream: str) -> dict[str, dict[str, Any]]:
     return index
 
 
-def _value(partition: Mapping[str, Any]) -> datetime:
+def _value(partition: Mapping[str, Any]) -> datetime | None:
     value: str | None = partition.get("replication_key_value")
-    return read_time(value) if value else datetime.min.replace(tzinfo=UTC)
+    return None if value is None else read_time(value)
 
 
 def check_state(state: object, streams: Iterable[str]) -> dict[str, Any]:

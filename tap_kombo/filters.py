@@ -6,7 +6,6 @@ Which parameters an endpoint takes stands in `filters.json`, written by
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
@@ -14,6 +13,8 @@ from importlib import resources
 from typing import Any
 
 import msgspec
+
+from tap_kombo.settings import guess
 
 THE_TAPS = frozenset(
     {"cursor", "page_size", "updated_after", "include_deleted", "ignore_unsupported_filters"}
@@ -42,9 +43,10 @@ def problems(filters: object, streams: Iterable[str]) -> Iterator[str]:
         return
     for stream, parameters in filters.items():
         if stream not in streams:
-            close = difflib.get_close_matches(stream, streams, n=1)
-            hint = f" (is {close[0]} meant?)" if close else ""
-            yield f"The setting `filters` names a stream {stream!r}, which does not exist{hint}."
+            yield (
+                f"The setting `filters` names a stream {stream!r}, which does not exist"
+                f"{guess(stream, streams)}."
+            )
             continue
         known = known_filters().get(stream, {})
         for name, value in parameters.items():

@@ -7,7 +7,6 @@ sent, and nobody would be told.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from importlib import resources
@@ -29,6 +28,7 @@ from singer_sdk.mapper import (
 
 from tap_kombo import errors
 from tap_kombo.errors import KomboError
+from tap_kombo.settings import guess
 
 Record = dict[str, Any]
 
@@ -68,7 +68,7 @@ def problems(stream_maps: object, streams: Iterable[str]) -> Iterator[str]:
         if not matching:
             yield (
                 f"The setting `stream_maps` is for a stream {source!r}, which does not exist"
-                f"{_guess(source, names)}: it would keep nothing back."
+                f"{guess(source, names)}: it would keep nothing back."
             )
         elif isinstance(definition, dict):
             yield from _problems_of(definition, matching)
@@ -86,7 +86,7 @@ def _problems_of(definition: Mapping[str, object], streams: list[str]) -> Iterat
         elif _removes(expression) and field not in {*fields, *OPTIONS}:
             yield (
                 f"The setting `stream_maps` removes `{field}` from {streams[0]}, which has no "
-                f"such field{_guess(field, fields)}."
+                f"such field{guess(field, fields)}."
             )
 
 
@@ -98,11 +98,6 @@ def _fields(stream: str) -> Iterable[str]:
     schema = (resources.files("tap_kombo") / "schemas" / f"{stream}.json").read_bytes()
     properties: dict[str, object] = msgspec.json.decode(schema)["properties"]
     return properties
-
-
-def _guess(name: str, names: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, names, n=1)
-    return f" (is {close[0]} meant?)" if close else ""
 
 
 def _source(key: str, definition: object) -> str:

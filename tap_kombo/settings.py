@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -187,6 +187,12 @@ def warnings(config: Mapping[str, Any]) -> Iterator[str]:
             f"The setting `start_date` is {start_date!r}, which is in the future: what has changed "
             "before the first read of an integration is never read."
         )
+
+
+def guess(name: str, names: Iterable[str]) -> str:
+    """Guess what was meant by a name that does not exist; nothing if none is like it."""
+    close = difflib.get_close_matches(name, names, n=1)
+    return f" (is {close[0]} meant?)" if close else ""
 
 
 def _is_header_value(value: str) -> bool:

@@ -5,7 +5,6 @@ A model more is a row more, and its schema: `make schemas`.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -28,7 +27,7 @@ from tap_kombo.filters import fingerprint, parameters
 from tap_kombo.maps import mapped_fields
 from tap_kombo.reader import CursorPaginator, Job, walk
 from tap_kombo.records import DECODER, ENCODER, RecordShape
-from tap_kombo.settings import base_url
+from tap_kombo.settings import base_url, guess
 from tap_kombo.times import write_time
 
 INTEGRATION_PATH = "/integrations/{integration_id}"
@@ -340,10 +339,9 @@ def check_catalog(catalog: Any) -> Catalog | None:
     for entry in catalog.streams:
         name = entry.tap_stream_id
         if name not in models:
-            close = difflib.get_close_matches(name, models, n=1)
             raise InputError(
                 f"The catalog has a stream {name!r}, which tap-kombo does not have"
-                f"{f' (is {close[0]} meant?)' if close else ''}. {NEW_CATALOG}"
+                f"{guess(name, models)}. {NEW_CATALOG}"
             )
         entry.key_properties = entry.key_properties or list(models[name].key)
         entry.replication_key = models[name].behaviour.replication_key
