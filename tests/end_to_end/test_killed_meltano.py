@@ -80,14 +80,10 @@ def test_meltano_lets_a_tap_that_it_stops_end_in_order(history: History) -> None
     assert "Stopped by SIGTERM: the state is written" in ending.log
 
 
-@pytest.mark.parametrize(
-    ("who", "sentence"), [("the target", "Loader failed"), ("the tap", "Extractor failed")]
-)
-def test_a_run_whose_tap_or_target_is_killed_fails(
-    history: History, who: str, sentence: str
-) -> None:
+@pytest.mark.parametrize("who", ["the target", "the tap"])
+def test_a_run_whose_tap_or_target_is_killed_fails(history: History, who: str) -> None:
+    """What Meltano says of it depends on which of the two it finds out about first."""
     assert "exit status 1." in history.endings[who].error
-    assert sentence in history.endings[who].log
 
 
 def test_meltano_does_not_run_again_at_once_after_it_was_killed_itself(history: History) -> None:
