@@ -1,12 +1,12 @@
 """The shapes of Kombo's answers.
 
-A record's fields stay JSON text here: checked for syntax, not yet decoded. Where Kombo promises
-a field, it must be there: an absent `next` is no end, and absent `results` are no empty page.
+A record stays JSON text here: checked for syntax, not yet decoded. Where Kombo promises a field, it
+must be there: an absent `next` is no end, and absent `results` are no empty page.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
@@ -15,7 +15,12 @@ import msgspec
 T = TypeVar("T")
 
 Fields = dict[str, msgspec.Raw]
-"""A record as Kombo sent it: field name -> its JSON text."""
+"""An object's fields: name -> JSON text."""
+
+
+def _check_objects(records: Iterable[msgspec.Raw]) -> None:
+    if not all(memoryview(record)[0] == ord("{") for record in records):
+        raise ValueError("a record is no object")
 
 
 class Envelope(msgspec.Struct, Generic[T]):
@@ -43,13 +48,19 @@ class Results(msgspec.Struct):
     """A page."""
 
     next: Annotated[str, msgspec.Meta(min_length=1)] | None
-    results: list[Fields]
+    results: list[msgspec.Raw]
+
+    def __post_init__(self) -> None:
+        _check_objects(self.results)
 
 
 class Packages(msgspec.Struct):
     """What `/assessment/packages` answers, all at once."""
 
-    packages: list[Fields]
+    packages: list[msgspec.Raw]
+
+    def __post_init__(self) -> None:
+        _check_objects(self.packages)
 
 
 class ReadModel(msgspec.Struct):
@@ -69,7 +80,7 @@ class Listing:
     """
 
     decoder: msgspec.json.Decoder[Envelope[Any]]
-    records: Callable[[Any], list[Fields]]
+    records: Callable[[Any], list[msgspec.Raw]]
 
 
 DETAILS = msgspec.json.Decoder(Envelope[Fields])
@@ -80,9 +91,15 @@ ROWS = msgspec.json.Decoder(list[Fields])
 
 PAGES = Listing(msgspec.json.Decoder(Envelope[Results]), lambda data: data.results)
 PACKAGES = Listing(msgspec.json.Decoder(Envelope[Packages]), lambda data: data.packages)
-INTEGRATION = Listing(DETAILS, lambda data: [{k: v for k, v in data.items() if k != "read_models"}])
+INTEGRATION = Listing(
+    DETAILS, lambda data: _records([{k: v for k, v in data.items() if k != "read_models"}])
+)
 """The integration itself; its models are rows of their own."""
-INTEGRATION_MODELS = Listing(DETAILS, lambda data: ROWS.decode(data["read_models"]))
+INTEGRATION_MODELS = Listing(DETAILS, lambda data: _records(ROWS.decode(data["read_models"])))
+
+
+def _records(rows: Iterable[Fields]) -> list[msgspec.Raw]:
+    return [msgspec.Raw(msgspec.json.encode(row)) for row in rows]
 
 
 def can_give(details: Fields, model: str) -> bool | None:

@@ -74,14 +74,14 @@ class Page:
 
     Attributes:
         job: What it belongs to.
-        records: Its records; there may be none, also in the middle.
+        records: Its records, as JSON objects; there may be none, also in the middle.
         started: When the read of the job began, by Kombo's clock.
         read_at: When Kombo answered with this page, by its clock.
         next: Where the job goes on; None after its last page.
     """
 
     job: Job
-    records: list[Fields]
+    records: list[msgspec.Raw]
     started: datetime
     read_at: datetime
     next: ResumePoint | None

@@ -5,112 +5,43 @@ column. Nothing is lost: that value, and fields that this version does not know,
 `additional_fields`. Nothing is given away: what is not selected is in neither.
 
 Values are checked, not converted: their JSON text goes out as it came in, so that a number keeps
-all its digits and a nested field that nobody declared stays where it is.
+all its digits and a nested field that nobody declared stays where it is. A record that is already
+as promised, with everything selected, goes out whole.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import Meta, Raw
+from msgspec import Raw
 from singer_sdk.helpers._catalog import pop_deselected_record_properties
 from singer_sdk.singerlib import SelectionMask
 
 from tap_kombo import errors
+from tap_kombo.accepted import Schema, accepted_type, rewritten
+from tap_kombo.answers import Fields
 from tap_kombo.errors import KomboError
-from tap_kombo.times import read_time, write_time
+from tap_kombo.times import write_time
+from tap_kombo.verbatim import Recogniser
 
 logger = logging.getLogger("tap-kombo")
 
 NULL = Raw(b"null")
+FIELDS = msgspec.json.Decoder(Fields)
 DECODER = msgspec.json.Decoder(float_hook=Decimal)
 ENCODER = msgspec.json.Encoder(decimal_format="number")
 """Together they keep all digits of a number, when a value has to be decoded at all."""
 
 OWN_FIELDS = frozenset({"integration_id", "_sdc_deleted_at", "additional_fields"})
 """What the tap adds to Kombo's records."""
-
-Schema = Mapping[str, Any]
-
-# A day that is not in the calendar would stop the whole load of a database.
-LEAP_YEAR = r"([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)"
-DATE = (
-    r"(?!0000)([0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])"
-    r"|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))"
-    rf"|{LEAP_YEAR}-02-29)"
-)
-UTC_TIME = rf"{DATE}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?Z"
-TIME_WITH_OFFSET = re.compile(
-    rf"{DATE}T[0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}(\.[0-9]+)?)?([+-][0-9]{{2}}:?[0-9]{{2}}|Z)"
-)
-
-WHOLE_NUMBERS = 2**63
-Int64 = Annotated[int, Meta(ge=-WHOLE_NUMBERS, le=WHOLE_NUMBERS - 1)]
-"""A column of whole numbers holds 64 bits in every warehouse; JSON has no limit."""
-
-SCALARS: dict[tuple[str, str | None], Any] = {
-    ("string", None): str,
-    ("string", "date-time"): Annotated[str, Meta(pattern=rf"\A{UTC_TIME}\Z")],
-    ("string", "date"): Annotated[str, Meta(pattern=rf"\A{DATE}\Z")],
-    ("integer", None): Int64,
-    ("number", None): float,
-    ("boolean", None): bool,
-    ("null", None): None,
-}
-
-
-def accepted_type(schema: Schema) -> Any:
-    """Build the type of all JSON values that are valid against a schema of this tap's.
-
-    Args:
-        schema: A property's schema, as `scripts/update_schemas.py` writes them: a type or a list
-            of types, `properties`, `items` and `format`, and nothing else that restricts.
-
-    Returns:
-        A type for msgspec; `Raw` where any JSON is valid.
-    """
-    names = schema.get("type", [])
-    names = [names] if isinstance(names, str) else list(names)
-    if not names or {"array", "object", "string"} <= set(names):
-        return Raw
-    accepted: Any = None if "null" in names else ...
-    for name in names:
-        if name == "null":
-            continue
-        one = _accepted_of(name, schema)
-        accepted = one if accepted is ... else accepted | one
-    return accepted
-
-
-def _accepted_of(name: str, schema: Schema) -> Any:
-    if name == "array":
-        return list[accepted_type(schema.get("items", {}))]  # type: ignore[misc]
-    if name == "object":
-        return _accepted_object(schema)
-    form = schema.get("format") if name == "string" else None
-    return SCALARS.get((name, form), SCALARS[name, None])
-
-
-def _accepted_object(schema: Schema) -> Any:
-    properties = schema.get("properties") or {}
-    if not properties:
-        return dict[str, Raw]
-    # Numbered attributes, because a field of Kombo's may be no Python identifier.
-    return msgspec.defstruct(
-        "Object",
-        [(f"f{i}", accepted_type(p), None) for i, p in enumerate(properties.values())],
-        rename={f"f{i}": name for i, name in enumerate(properties)},
-        gc=False,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,23 +106,49 @@ class RecordShape:
         self._not_additional = known | mapped
         self._own = {name for name in OWN_FIELDS & set(properties) if mask["properties", name]}
         self._warned: set[str] = set()
+        is_whole = all(mask.values()) and {"integration_id", "additional_fields"} <= self._own
+        self._recogniser = (
+            Recogniser({name: properties[name] for name in properties if name in known})
+            if is_whole
+            else None
+        )
 
-    def shape(
-        self, record: Mapping[str, Raw], integration_id: str, read_at: datetime
-    ) -> dict[str, Any]:
-        """Shape a record.
+    def texts(self, records: Sequence[Raw], integration_id: str, read_at: datetime) -> list[bytes]:
+        """Bring the records of a page into shape.
 
         Args:
-            record: Field name to JSON text, as Kombo sent it.
-            integration_id: Where it came from.
-            read_at: When Kombo answered with it.
+            records: JSON objects, as Kombo sent them.
+            integration_id: Where they came from.
+            read_at: When Kombo answered with them.
 
         Returns:
-            All selected fields, absent ones as null: targets overwrite whole rows.
+            JSON objects with all selected fields, absent ones as null: targets overwrite whole
+            rows.
 
         Raises:
-            KomboError: It has no key.
+            KomboError: A record has no key.
         """
+        if self._recogniser is None:
+            return [self._shaped(raw, integration_id, read_at) for raw in records]
+        living = self._own_fields(integration_id, b"null")
+        texts = []
+        for raw, deleted_at in zip(records, self._recogniser.recognise(records), strict=True):
+            if deleted_at == b"null":
+                texts.append(living + memoryview(raw)[1:])
+            elif deleted_at:
+                texts.append(self._own_fields(integration_id, deleted_at) + memoryview(raw)[1:])
+            else:
+                texts.append(self._shaped(raw, integration_id, read_at))
+        return texts
+
+    def _own_fields(self, integration_id: str, deleted_at: bytes) -> bytes:
+        """Write the beginning of a record that is recognised: Kombo's own fields follow."""
+        deletion = b'"_sdc_deleted_at":%b,' % deleted_at if "_sdc_deleted_at" in self._own else b""
+        name = ENCODER.encode(integration_id)
+        return b'{"integration_id":%b,"additional_fields":null,%b' % (name, deletion)
+
+    def _shaped(self, raw: Raw, integration_id: str, read_at: datetime) -> bytes:
+        record = FIELDS.decode(raw)
         additional: dict[str, Raw] = {}
         shaped: dict[str, Any] = {
             field.name: self._column(field, record, additional, read_at) for field in self._fields
@@ -206,7 +163,7 @@ class RecordShape:
                     {name: raw for name, raw in record.items() if name not in self._not_additional}
                 )
             shaped["additional_fields"] = additional or None
-        return shaped
+        return ENCODER.encode(shaped)
 
     def _column(
         self,
@@ -278,29 +235,3 @@ def _field(name: str, schema: Schema, mask: SelectionMask, *, is_mapped: bool) -
         required="null" not in schema["type"],
         tells_misfits=not (is_pruned or is_mapped),
     )
-
-
-def _is_whole(number: Decimal) -> bool:
-    return abs(number) < WHOLE_NUMBERS and number == number.to_integral_value()
-
-
-def rewritten(value: Any, schema: Schema) -> Any:
-    """Write what a schema means, but writes otherwise, as it writes it.
-
-    Times that are declared as such, and carry an offset, become UTC with `Z`; whole numbers that
-    are declared as such, and written with a fraction or an exponent, lose it: `1.0` is `1`.
-    """
-    if isinstance(value, str):
-        if schema.get("format") == "date-time" and TIME_WITH_OFFSET.fullmatch(value):
-            # Some times are in the calendar, but not in that of UTC.
-            with contextlib.suppress(ValueError, OverflowError):
-                return write_time(read_time(value))
-        return value
-    if isinstance(value, Decimal):
-        return int(value) if "integer" in schema.get("type", ()) and _is_whole(value) else value
-    if isinstance(value, list):
-        return [rewritten(item, schema.get("items", {})) for item in value]
-    if isinstance(value, dict):
-        properties = schema.get("properties", {})
-        return {name: rewritten(item, properties.get(name, {})) for name, item in value.items()}
-    return value

@@ -26,7 +26,7 @@ from tap_kombo.errors import InputError, KomboError
 from tap_kombo.filters import fingerprint, parameters
 from tap_kombo.maps import mapped_fields
 from tap_kombo.reader import CursorPaginator, Job, walk
-from tap_kombo.records import DECODER, ENCODER, RecordShape
+from tap_kombo.records import DECODER, RecordShape
 from tap_kombo.settings import base_url, guess
 from tap_kombo.times import write_time
 
@@ -162,9 +162,8 @@ class KomboStream(RESTStream[str | None]):
         shape = self.record_shape()
         try:
             for page in walk(self.job(integration_id), self._source.client):
-                for record in page.records:
-                    shaped = shape.shape(record, integration_id, page.read_at)
-                    yield DECODER.decode(ENCODER.encode(shaped))
+                for text in shape.texts(page.records, integration_id, page.read_at):
+                    yield DECODER.decode(text)
         except KomboError as error:
             if not error.outcome.is_skip:
                 raise
