@@ -117,6 +117,7 @@ def _log_entry(scope: Scope) -> dict[str, Any]:
         "status": None,
         "answered": None,
         "started": time.time(),
+        "connection": scope["client"][1],
         "ended": None,
     }
 

@@ -27,6 +27,7 @@ class Request:
         started: when it came, in seconds since 1970 on the machine's clock.
         ended: when it was over; None while it lasts.
         headers: in lower case, without the key.
+        connection: the client's port; the same for all requests over one connection.
     """
 
     path: str
@@ -37,6 +38,7 @@ class Request:
     started: float
     ended: float | None
     headers: Mapping[str, str]
+    connection: int
 
 
 @dataclass(frozen=True)
