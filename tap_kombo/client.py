@@ -34,7 +34,7 @@ from urllib3.exceptions import (
 
 from tap_kombo import errors
 from tap_kombo.answers import Envelope, ErrorDetails, ErrorEnvelope, Fields
-from tap_kombo.connection import Session
+from tap_kombo.connection import Auth, Session
 from tap_kombo.errors import KomboError, Outcome, StoppedError
 from tap_kombo.times import read_http_date
 
@@ -53,7 +53,6 @@ SHORTEST_SECRET = 8
 """Characters: what is shorter, such as a page size, is found in any log's address by chance."""
 
 T = TypeVar("T")
-Auth = Callable[[requests.PreparedRequest], requests.PreparedRequest]
 
 
 ERROR = msgspec.json.Decoder(ErrorEnvelope)
@@ -238,16 +237,8 @@ class KomboClient:
 
     def _send(self, request: HTTPRequest) -> tuple[requests.Response, bytes]:
         try:
-            with self._session().request(
-                request.method,
-                request.url,
-                params=request.encode_params(),
-                headers=request.headers,
-                timeout=self._timeout,
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                return response, self._read(response)
+            with self._session().send(request, self._timeout) as response:
+                return response, self._read(response, largest)
         except (InvalidSchema, InvalidURL):
             raise KomboError(
                 errors.UNUSABLE_ADDRESS, "There is no way to the address of Kombo or of the proxy"
@@ -292,13 +283,10 @@ class KomboClient:
                 raise StoppedError
         return b"".join(chunks)
 
-    def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._thread, "session", None)
+    def _session(self) -> Session:
+        session: Session | None = getattr(self._thread, "session", None)
         if session is None:
-            session = Session()
-            session.auth = self._auth
-            session.headers["User-Agent"] = self._user_agent
-            self._thread.session = session
+            session = self._thread.session = Session(self._auth, self._user_agent)
         return session
 
     def _note_rate_limit(self, response: requests.Response) -> None:

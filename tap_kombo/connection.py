@@ -1,7 +1,8 @@
-"""What the HTTP libraries leave open: an answer that ends in time, whatever the server does.
+"""How one host is asked again and again: what the HTTP libraries leave open, and repeat.
 
-A socket's timeout begins anew with every byte, so a server that drips would be listened to for
-ever. Here, all bytes of an answer together have that time.
+Left open: a socket's timeout begins anew with every byte, so a server that drips would be listened
+to for ever. Here, all bytes of an answer together have that time. Repeated: for every request,
+`requests` looks the environment's proxies and certificates up, which takes longer than all else.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ import http.client
 import io
 import socket
 import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
+from singer_sdk.streams.rest import HTTPRequest
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 
@@ -74,13 +77,44 @@ class _Adapter(HTTPAdapter):
         return pool
 
 
-class Session(requests.Session):
-    """A session whose requests end in time, and which looks at no redirect."""
+Auth = Callable[[requests.PreparedRequest], requests.PreparedRequest]
 
-    def __init__(self) -> None:
-        super().__init__()
-        for scheme in ("https://", "http://"):
-            self.mount(scheme, _Adapter())
 
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Find none: even a redirect that is not followed is parsed, and may be anything."""
+class Session:
+    """Asks one host; for one thread.
+
+    Args:
+        auth: Adds the API key to a request.
+        user_agent: What the tap calls itself.
+    """
+
+    def __init__(self, auth: Auth, user_agent: str) -> None:
+        self._session = requests.Session()
+        self._session.auth = auth
+        self._session.headers["User-Agent"] = user_agent
+        self._adapter = _Adapter()
+        self._common: requests.PreparedRequest | None = None
+        self._ways: Mapping[str, Any] = {}
+
+    def send(self, request: HTTPRequest, timeout: float) -> requests.Response:
+        """Send a request, and read the head of the answer; redirects are not followed.
+
+        Args:
+            request: What to ask, of the same host as ever.
+            timeout: Seconds from the first to the last byte.
+
+        Raises:
+            requests.RequestException: There is no answer.
+            OSError: The certificates to trust cannot be read.
+        """
+        if self._common is None:
+            self._common = self._session.prepare_request(
+                requests.Request(request.method, request.url)
+            )
+            self._ways = self._session.merge_environment_settings(
+                request.url, {}, stream=True, verify=None, cert=None
+            )
+        prepared = self._common.copy()
+        prepared.prepare_url(request.url, request.encode_params())
+        prepared.headers.update(request.headers)
+        return self._adapter.send(prepared, timeout=timeout, **self._ways)
