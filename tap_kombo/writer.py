@@ -22,7 +22,11 @@ from tap_kombo.streams import KomboStream
 from tap_kombo.times import write_time
 
 STATE_INTERVAL = 1.0
-"""Seconds between STATE messages, at least: each holds the state of all integrations."""
+"""Seconds between STATE messages, at least."""
+
+STATE_BYTES_A_SECOND = 100_000
+"""At most, so that they grow with the length of a run, and not with the square of the integrations:
+each message holds the state of all of them."""
 
 
 class Writer:
@@ -41,7 +45,7 @@ class Writer:
         self._maps = {stream.name: custom_maps(stream) for stream in streams}
         self._bookmarks = bookmarks
         self._state_is_due = True
-        self._state_written_at = time.monotonic()
+        self._next_state_at = time.monotonic() + STATE_INTERVAL
 
     def write_schemas(self) -> None:
         """Announce all streams before the first record of any."""
@@ -82,11 +86,12 @@ class Writer:
     def write_state(self, *, at_once: bool = False) -> None:
         """Write the state, if there is something new and the last time is a while ago."""
         now = time.monotonic()
-        if at_once or (self._state_is_due and now >= self._state_written_at + STATE_INTERVAL):
+        if at_once or (self._state_is_due and now >= self._next_state_at):
             message = {"type": "STATE", "value": self._bookmarks.state}
-            self._write(ENCODER.encode_lines([message]))
+            line = ENCODER.encode_lines([message])
+            self._write(line)
             self._state_is_due = False
-            self._state_written_at = now
+            self._next_state_at = now + max(STATE_INTERVAL, len(line) / STATE_BYTES_A_SECOND)
 
     def check_pipe(self) -> None:
         """Notice that the target is gone also while there is nothing to write.
