@@ -2,9 +2,10 @@
 
 Each job is one cursor chain: the pages of one stream of one integration. Before them, each
 integration is visited: its details tell which models it can give, and what it cannot give is not
-asked for. Threads do all this side by side, as many as requests may be in flight; the pages of
-one job keep their order. What the threads find goes through one bounded queue to the one thread
-that writes, so that memory does not grow with the data and a slow target slows the reading.
+asked for. Threads do all this side by side, as many as requests may be in flight, in the order of
+the agenda; the pages of one job keep their order. What the threads find goes through one bounded
+queue to the one thread that writes, so that memory does not grow with the data and a slow target
+slows the reading.
 
 Reading knows nothing of Singer.
 """
@@ -25,6 +26,7 @@ from singer_sdk.pagination import BaseAPIPaginator
 from singer_sdk.streams.rest import HTTPRequest
 
 from tap_kombo import errors
+from tap_kombo.agenda import Agenda
 from tap_kombo.answers import DETAILS, PAGES, Fields, Listing, can_give
 from tap_kombo.bookmarks import ResumePoint
 from tap_kombo.client import Answer, KomboClient
@@ -233,9 +235,7 @@ class Reader:
         self._concurrency = concurrency
         self._stop = stop
         self._events: queue.Queue[Page | Unread] = queue.Queue(maxsize=concurrency)
-        # Last in, first out: the jobs of an integration that was just visited come before the
-        # next visit, so the first pages of one do not wait for the details of thousands.
-        self._todo: queue.LifoQueue[Callable[[], None] | None] = queue.LifoQueue()
+        self._agenda = Agenda(concurrency)
         self._mistake: KomboError | None = None
         self._run_error: KomboError | None = None
         self._integration_errors: dict[str, KomboError] = {}
@@ -255,7 +255,7 @@ class Reader:
         Raises:
             KomboError: A mistake of this tap's own kept something from being read at all.
         """
-        self._todo.put(partial(self._begin, visits))
+        self._agenda.begin([partial(self._begin, visits)])
         threads = min(self._concurrency, jobs)
         for _ in range(threads):
             threading.Thread(target=self._work, name="tap-kombo-reader", daemon=True).start()
@@ -271,12 +271,11 @@ class Reader:
                 jobs -= len(event.jobs) if isinstance(event, Unread) else event.is_end
                 yield event
         finally:
-            for _ in range(threads):
-                self._todo.put(None)
+            self._agenda.close()
 
     def _work(self) -> None:
         with contextlib.suppress(StoppedError):
-            while task := self._todo.get():
+            for task in self._agenda:
                 try:
                     task()
                 except StoppedError:
@@ -290,8 +289,7 @@ class Reader:
             now = self._client.prove_key(self._key_check)
         except KomboError as error:
             self._run_error = error
-        for visit in reversed(visits):
-            self._todo.put(partial(self._visit, visit, now))
+        self._agenda.begin([partial(self._visit, visit, now) for visit in visits])
 
     def _visit(self, visit: Visit, now: datetime | None) -> None:
         """Ask what an integration can give, and put on the list what is to be read of it.
@@ -313,28 +311,37 @@ class Reader:
             lost = {job.stream for job in jobs if can_give(details.data, job.stream) is False}
         if lost:
             self._give_up([job for job in jobs if job.stream in lost], error)
-        for job in reversed([job for job in jobs if job.stream not in lost]):
+        to_read = []
+        for job in jobs:
+            if job.stream in lost:
+                continue
             if details and job.listing.decoder is DETAILS:
                 with self._failures_of(job):
                     self._put(_page(job, details, started=details.sent_at, upcoming=None))
             else:
-                self._todo.put(partial(self._read, job))
+                to_read.append(partial(self._read, job))
+        self._agenda.begin(to_read)
 
-    def _read(self, job: Job) -> None:
-        """Read a job, but ask nothing more once it is known that there is no use."""
+    def _read(self, job: Job, pages: Iterator[Page] | None = None) -> None:
+        """Read a page of a job, but ask nothing more once it is known that there is no use.
+
+        Args:
+            job: What to read.
+            pages: Those that are left, if it has begun.
+        """
         with self._failures_of(job):
-            if error := self._integration_errors.get(job.integration_id):
-                raise error
-            pages = walk(job, self._client)
-            while True:
-                if self._run_error:
-                    raise self._run_error
-                page = next(pages)
-                self._put(page)
-                if page.next is None:
-                    break
-            if job.catch_up:
-                self._todo.put(partial(self._read, job.catch_up(page.started)))
+            if self._run_error:
+                raise self._run_error
+            if pages is None:
+                if error := self._integration_errors.get(job.integration_id):
+                    raise error
+                pages = walk(job, self._client)
+            page = next(pages)
+            self._put(page)
+            if page.next:
+                self._agenda.go_on(partial(self._read, job, pages))
+            elif job.catch_up:
+                self._agenda.go_on(partial(self._read, job.catch_up(page.started)))
 
     @contextlib.contextmanager
     def _failures_of(self, job: Job) -> Iterator[None]:
