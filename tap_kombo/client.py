@@ -47,7 +47,7 @@ FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
 CHUNK = 1 << 17
 LARGEST_BODY = 1 << 28
-"""Bytes of an answer, unpacked: more than 1 MB for each record of the largest page."""
+"""Bytes of an answer, unpacked, at the very most."""
 
 SHORTEST_SECRET = 8
 """Characters: what is shorter, such as a page size, is found in any log's address by chance."""
@@ -140,12 +140,18 @@ class KomboClient:
         self._first_answer: tuple[float, datetime] | None = None
         self._thread = threading.local()
 
-    def get(self, request: HTTPRequest, shape: msgspec.json.Decoder[Envelope[T]]) -> Answer[T]:
+    def get(
+        self,
+        request: HTTPRequest,
+        shape: msgspec.json.Decoder[Envelope[T]],
+        largest: int = LARGEST_BODY,
+    ) -> Answer[T]:
         """Ask until there is an answer, as long as asking again makes sense.
 
         Args:
             request: Where to ask, and what.
             shape: Decoder of the answer that Kombo promises there.
+            largest: Bytes, unpacked, that the answer may have.
 
         Raises:
             KomboError: There is no answer, and what to do about that.
@@ -156,7 +162,7 @@ class KomboClient:
         while True:
             patience -= self._budget.wait(patience, self._sleep)
             try:
-                return self._ask(request, shape)
+                return self._ask(request, shape, largest)
             except KomboError as error:
                 if error.rule.outcome is Outcome.RETRY and failures < MAX_RETRIES:
                     pause = _pause(failures, error.retry_after)
@@ -201,11 +207,13 @@ class KomboClient:
         if self._stop.wait(seconds):
             raise StoppedError
 
-    def _ask(self, request: HTTPRequest, shape: msgspec.json.Decoder[Envelope[T]]) -> Answer[T]:
+    def _ask(
+        self, request: HTTPRequest, shape: msgspec.json.Decoder[Envelope[T]], largest: int
+    ) -> Answer[T]:
         if self._stop.is_set():
             raise StoppedError
         sent = time.monotonic()
-        response, body = self._send(request)
+        response, body = self._send(request, largest)
         self._note_rate_limit(response)
         if response.status_code != http.HTTPStatus.OK:
             raise _error(response, body)
@@ -235,7 +243,7 @@ class KomboClient:
             max(answered_at, expected),
         )
 
-    def _send(self, request: HTTPRequest) -> tuple[requests.Response, bytes]:
+    def _send(self, request: HTTPRequest, largest: int) -> tuple[requests.Response, bytes]:
         try:
             with self._session().send(request, self._timeout) as response:
                 return response, self._read(response, largest)
@@ -267,16 +275,16 @@ class KomboClient:
             return KomboError(errors.BROKEN_NETWORK, "The connection broke")
         return KomboError(errors.BROKEN_ANSWER, "The answer broke off or is garbled")
 
-    def _read(self, response: requests.Response) -> bytes:
+    def _read(self, response: requests.Response, largest: int) -> bytes:
         chunks = []
         size = 0
         for chunk in response.iter_content(CHUNK):
             chunks.append(chunk)
             size += len(chunk)
-            if size > LARGEST_BODY:
+            if size > largest:
                 raise KomboError(
                     errors.TOO_LARGE,
-                    f"The answer is larger than {LARGEST_BODY >> 20} MiB",
+                    f"The answer is larger than {largest >> 20} MiB",
                     status=response.status_code,
                 )
             if self._stop.is_set():

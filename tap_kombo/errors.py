@@ -164,7 +164,7 @@ UNTRUSTED = Rule(
 BROKEN_ANSWER = Rule(
     Outcome.RETRY, "What arrived is not a whole answer of Kombo's: nothing of it was used."
 )
-TOO_LARGE = Rule(Outcome.FAIL_READ, "Nothing of it was used. Lower `page_size`.")
+TOO_LARGE = Rule(Outcome.FAIL_READ, "Nothing of it was used, and it cannot be had in parts.")
 UNKNOWN_STATUS = Rule(Outcome.FAIL_READ, "Kombo does not answer like this. Check `api_url`.")
 BROKEN_CURSOR = Rule(
     Outcome.FAIL_READ, "Kombo's pages have no end here: please tell Kombo. The bookmark stays."

@@ -35,6 +35,9 @@ from tap_kombo.errors import KomboError, Outcome, StoppedError
 TIMES_READ_AGAIN = 3
 """How often a read starts again from its bookmark when Kombo refuses its cursor."""
 
+LARGEST_PAGE = 1 << 21
+"""Bytes of a page, where its records can be had in smaller ones: many are in memory at a time."""
+
 TICK = 1.0
 """Seconds after which the writing thread gets a turn even if no page has come."""
 
@@ -49,7 +52,9 @@ class Job:
         since: Read what has changed since then, in Kombo's format; None for everything.
         listing: How the endpoint lists its records.
         is_filtered: Not all records are asked for.
-        request: Builds the request of the page at a cursor (None: the first page).
+        request: Builds the request of the page at a cursor (None: the first page), with so many
+            records.
+        page_size: Records a page; None where all come at once.
         resume: Where to go on, if the last run was cut off in the middle of this.
         catch_up: Makes the job that is to be read after this one, from the moment when this one
             began.
@@ -60,7 +65,8 @@ class Job:
     since: str | None
     listing: Listing
     is_filtered: bool
-    request: Callable[[str | None], HTTPRequest]
+    request: Callable[[str | None, int | None], HTTPRequest]
+    page_size: int | None
     resume: ResumePoint | None = None
     catch_up: Callable[[datetime], Job] | None = None
 
@@ -124,7 +130,8 @@ class CursorPaginator(BaseAPIPaginator[str | None]):
 
     def __init__(self, start_value: str | None = None) -> None:
         super().__init__(start_value)
-        self._seen = {start_value} if start_value else set()
+        # Hashes, because a read may have a million pages.
+        self._seen = {hash(start_value)} if start_value else set()
 
     def get_next(self, response: Any) -> str | None:
         """Find the next cursor.
@@ -143,10 +150,10 @@ class CursorPaginator(BaseAPIPaginator[str | None]):
         )
         # Only pages have a `next`; what is answered all at once has none.
         cursor: str | None = getattr(data, "next", None)
-        if cursor in self._seen:
+        if hash(cursor) in self._seen:
             raise KomboError(errors.BROKEN_CURSOR, "The same cursor came twice in one read")
         if cursor:
-            self._seen.add(cursor)
+            self._seen.add(hash(cursor))
         return cursor
 
 
@@ -154,16 +161,31 @@ def walk(job: Job, client: KomboClient) -> Iterator[Page]:
     """Read a job page by page, from where it was cut off, or from its beginning.
 
     When Kombo refuses a cursor (they do not live for ever), the whole job is read again: what
-    was written already comes twice, and nothing is left out.
+    was written already comes twice, and nothing is left out. When a page is too large, its records
+    and all later ones are read in smaller pages; never in larger ones again, because a cursor may
+    be worth nothing with another page size.
 
     Raises:
         KomboError: There is a page that cannot be had.
         StoppedError: The run is being stopped.
     """
+    page_size = job.page_size
+
+    def ask(cursor: str | None) -> Answer[Any]:
+        nonlocal page_size
+        while page_size and page_size > 1:
+            try:
+                return client.get(job.request(cursor, page_size), job.listing.decoder, LARGEST_PAGE)
+            except KomboError as error:
+                if error.rule is not errors.TOO_LARGE:
+                    raise
+                page_size //= 2
+        return client.get(job.request(cursor, page_size), job.listing.decoder)
+
     resume = job.resume
     for restarts_left in reversed(range(TIMES_READ_AGAIN + 1)):
         try:
-            yield from _walk_once(job, client, resume)
+            yield from _walk_once(job, ask, resume)
         except _CursorRefusedError as refused:
             if not restarts_left:
                 raise refused.error from None
@@ -178,13 +200,15 @@ class _CursorRefusedError(Exception):
         self.error = error
 
 
-def _walk_once(job: Job, client: KomboClient, resume: ResumePoint | None) -> Iterator[Page]:
+def _walk_once(
+    job: Job, ask: Callable[[str | None], Answer[Any]], resume: ResumePoint | None
+) -> Iterator[Page]:
     paginator = CursorPaginator(resume.cursor if resume else None)
     started = resume.started if resume else None
     while True:
         cursor = paginator.current_value
         try:
-            answer = client.get(job.request(cursor), job.listing.decoder)
+            answer = ask(cursor)
         except KomboError as error:
             if error.outcome is Outcome.REFUSED and cursor is not None:
                 raise _CursorRefusedError(error) from None

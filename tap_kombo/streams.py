@@ -107,9 +107,14 @@ class KomboStream(RESTStream[str | None]):
         """A fingerprint of what leaves records out; None if nothing does."""
         return fingerprint(self.filters)
 
-    def page_params(self, context: Context | None) -> dict[str, Any]:  # noqa: ARG002
+    @property
+    def page_size(self) -> int | None:
+        """Records a page; None where all come at once."""
+        return int(self.config["page_size"])
+
+    def page_params(self, context: Context | None) -> dict[str, Any]:
         """Build the query parameters that the endpoint takes besides filters and cursor."""
-        return {"page_size": self.config["page_size"]}
+        return {"page_size": (context or {}).get("page_size", self.page_size)}
 
     def since(self, integration_id: str) -> str | None:  # noqa: ARG002  # see ChangedSinceStream
         """Tell from when on changes are to be read, in Kombo's format; None for everything."""
@@ -137,9 +142,11 @@ class KomboStream(RESTStream[str | None]):
         # The state moves while pages are read, but all pages of a job are asked for alike.
         context = {"integration_id": integration_id, "updated_after": since}
 
-        def request(cursor: str | None) -> HTTPRequest:
+        def request(cursor: str | None, page_size: int | None) -> HTTPRequest:
             return self.get_http_request(
-                page=PageContext(stream_context=context, next_page_token=cursor)
+                page=PageContext(
+                    stream_context={**context, "page_size": page_size}, next_page_token=cursor
+                )
             )
 
         return Job(
@@ -149,6 +156,7 @@ class KomboStream(RESTStream[str | None]):
             listing=self.listing,
             is_filtered=bool(self.filters),
             request=request,
+            page_size=self.page_size,
         )
 
     def record_shape(self) -> RecordShape:
@@ -214,6 +222,8 @@ class ChangedSinceStream(KomboStream):
 
 class UnpagedStream(KomboStream):
     """What Kombo answers all at once."""
+
+    page_size = None
 
     def page_params(self, context: Context | None) -> dict[str, Any]:  # noqa: ARG002
         return {}

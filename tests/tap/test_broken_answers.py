@@ -181,10 +181,6 @@ FINAL: dict[str, Case] = {
         sends(http(WHOLE, "Date: Fri, 31 Dec 9999 23:59:59 -2359", date=False)),
         "The answer has no valid `Date` header",
     ),
-    "more than memory should hold": (
-        sends(http(bomb(300), "Content-Encoding: gzip")),
-        "The answer is larger than 256 MiB (HTTP 200). Nothing of it was used. Lower `page_size`.",
-    ),
     "a code that counts, whatever stands beside it": (
         body(f'{{"status":"error","error":{{"code":"{CODE}","log_url":[]}}}}'),
         f"{CODE} (HTTP 200)",
@@ -238,6 +234,10 @@ REFUSED = http(
     status="400 Bad Request",
 )
 
+TOO_LARGE: Case = (
+    sends(http(bomb(300), "Content-Encoding: gzip")),
+    "The answer is larger than 256 MiB (HTTP 200). Nothing of it was used, and it cannot be had in",
+)
 WELL: dict[str, Callable[[Asked], Pieces]] = {
     # unusual, and whole
     "gzip": sends(http(PACKED, "Content-Encoding: gzip")),
@@ -312,6 +312,7 @@ def night() -> Iterator[Night]:
                 for status, location in REDIRECTS.items()
             },
             **{named("circle", *case): Broken(circle(*case)) for case in CIRCLES},
+            "too-large": Broken(TOO_LARGE[0]),
             **{named("well", name): Broken(answer) for name, answer in WELL.items()},
             **{
                 named("clock", name): Broken(
@@ -363,6 +364,16 @@ def test_what_asking_again_would_not_mend_fails_at_once(night: Night, name: str)
     assert night.arrived(integration_id) == ["1"]
     assert night.bookmark(integration_id) == BEFORE
     assert night.is_told(integration_id, FINAL[name][1])
+
+
+def test_what_is_more_than_memory_should_hold_is_asked_for_in_ever_smaller_pages(
+    night: Night,
+) -> None:
+    """Of 250 records, 125, 62, 31, 15, 7, 3 and 1: and one could be larger than that."""
+    assert night.asked("too-large") == 8
+    assert night.arrived("too-large") == ["1"]
+    assert night.bookmark("too-large") == BEFORE
+    assert night.is_told("too-large", TOO_LARGE[1])
 
 
 @pytest.mark.parametrize("status", REDIRECTS)

@@ -1,0 +1,105 @@
+"""Memory and the size of the state do not grow with what is read."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from kombo_sandbox import Sandbox
+from tests.tap_run import catalog_with, run_tap, settings_for, tap_process
+
+OFFERS = catalog_with("ats_offers")
+MEGABYTE = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def heavy() -> Iterator[Sandbox]:
+    """A Kombo with ten offers of 1 MB each in each of three integrations."""
+    with Sandbox(integrations=3, offers=10, seed=5) as sandbox:
+        for record in sandbox.records("ats_offers"):
+            sandbox.patch("ats_offers", record["id"], {"custom_fields": {"cv": "x" * MEGABYTE}})
+        yield sandbox
+
+
+def test_a_page_that_is_too_large_is_read_in_smaller_ones(heavy: Sandbox) -> None:
+    heavy.clear_requests()
+
+    run = run_tap(settings_for(heavy, page_size=10), catalog=OFFERS)
+
+    assert run.code == 0, run.stderr
+    assert run.ids("ats_offers") == sorted(r["id"] for r in heavy.records("ats_offers"))
+    sizes = [int(r.params["page_size"]) for r in heavy.requests() if r.path == "/ats/offers"]
+    assert max(sizes) == 10
+    assert min(sizes) == 1
+
+
+def test_a_page_size_is_never_raised_in_the_middle_of_a_read(heavy: Sandbox) -> None:
+    heavy.clear_requests()
+
+    run_tap(settings_for(heavy, page_size=10), catalog=OFFERS)
+
+    for integration_id in heavy.integration_ids:
+        sizes = [
+            int(r.params["page_size"])
+            for r in heavy.requests()
+            if r.path == "/ats/offers" and r.integration_id == integration_id
+        ]
+        assert sizes == sorted(sizes, reverse=True)
+
+
+def test_memory_stays_small_with_large_records_and_a_slow_target(heavy: Sandbox) -> None:
+    """The target reads a line in a tenth of a second, so whatever is read waits for it."""
+    with tap_process(settings_for(heavy, concurrency=8, page_size=10), catalog=OFFERS) as tap:
+        assert tap.stdout
+        process = psutil.Process(tap.pid)
+        bytes_in_memory = []
+        with open(tap.stdout.fileno(), "rb", closefd=False) as lines:  # no path
+            for _ in lines:
+                time.sleep(0.1)
+                bytes_in_memory.append(process.memory_info().rss)
+
+    assert len(bytes_in_memory) > 30
+    assert max(bytes_in_memory) < 120 * MEGABYTE
+
+
+def test_a_slow_target_slows_the_reading(sandbox: Sandbox) -> None:
+    """A target that reads nothing gets all in the end, but the tap does not read ahead of it."""
+    with tap_process(settings_for(sandbox, page_size=5, concurrency=2), catalog=OFFERS) as tap:
+        assert tap.stdout
+        time.sleep(4)
+        ahead = sum(r.path == "/ats/offers" for r in sandbox.requests())
+        out = tap.stdout.read()
+
+    pages = sum(r.path == "/ats/offers" for r in sandbox.requests())
+    assert ahead < pages / 4
+    records = [line for line in out.splitlines() if b'"RECORD"' in line]
+    assert len(records) == len(sandbox.records("ats_offers"))
+
+
+def test_states_are_few_when_they_are_large(sandbox: Sandbox) -> None:
+    """What a state of 500 kB tells, it tells every five seconds at most, and at the end."""
+    partition = {
+        "replication_key": "changed_at",
+        "replication_key_value": "2026-01-31T00:00:00.000Z",
+    }
+    state = {
+        "bookmarks": {
+            "ats_jobs": {
+                "partitions": [
+                    {"context": {"integration_id": f"gone:{number}"}, **partition}
+                    for number in range(4000)
+                ]
+            }
+        }
+    }
+    sandbox.fault(path="/ats/offers", delay=0.2)
+
+    run = run_tap(settings_for(sandbox, page_size=50, concurrency=2), catalog=OFFERS, state=state)
+
+    assert len(json.dumps(run.state)) > 500_000
+    assert len([r for r in sandbox.requests() if r.path == "/ats/offers"]) > 30
+    assert len(run.states) == 2
