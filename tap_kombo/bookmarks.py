@@ -10,17 +10,20 @@ the moment at which the last complete read *began*, by Kombo's clock:
         "replication_key": "changed_at",
         "replication_key_value": "2026-01-31T02:00:00.000Z",
         "filters": "9f86d081884c7d65",
+        "pages": 31,
         "resume": {"cursor": "...", "started": "...", "since": "...", "filters": "..."}
     }]}}}
 
 `resume` stands there only while a read is under way: it is the place after the last page that
 was written, for a next run to go on from if this one is cut off. `filters` is a fingerprint, there
-only if not all records were asked for.
+only if not all records were asked for. `pages` is how long the last read was, there only if it was
+longer than one, so that the next run can begin with the longest.
 """
 
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -73,6 +76,7 @@ class Bookmarks:
         self._start_date = start_date
         self._lookback = lookback
         self._partitions = {stream: _index(state, stream) for stream in scopes}
+        self._pages: Counter[tuple[str, str]] = Counter()
         self._warned: set[str] = set()
         self._too_old: set[tuple[str, str]] = set()
         self._from_the_future: set[tuple[str, str]] = set()
@@ -148,7 +152,10 @@ class Bookmarks:
         }
         if scope := self._scopes[stream]:
             place["filters"] = scope
-        self._own_partition(stream, integration_id)["resume"] = place
+        partition = self._own_partition(stream, integration_id)
+        partition["resume"] = place
+        self._pages[stream, integration_id] += 1
+        partition["pages"] = self._pages[stream, integration_id]
 
     def read_completed(
         self,
@@ -167,7 +174,12 @@ class Bookmarks:
             replication_key: The stream's; None for a stream that is always read whole, which
                 has no bookmark.
         """
-        self._partitions[stream].get(integration_id, {}).pop("resume", None)
+        partition = self._partitions[stream].get(integration_id, {})
+        partition.pop("resume", None)
+        if pages := self._pages[stream, integration_id]:
+            partition["pages"] = pages + 1
+        else:
+            partition.pop("pages", None)
         if replication_key is None:
             return
         bookmark = self.after(stream, integration_id, started)
@@ -177,6 +189,11 @@ class Bookmarks:
         partition.pop("filters", None)
         if scope := self._scopes[stream]:
             partition["filters"] = scope
+
+    def pages(self, stream: str, integration_id: str) -> int:
+        """Tell how many pages the last read had, or had come to."""
+        pages = self._partitions[stream].get(integration_id, {}).get("pages")
+        return pages if isinstance(pages, int) else 1
 
     def _last(self, stream: str, integration_id: str) -> datetime | None:
         """Find the bookmark, whatever it is worth."""

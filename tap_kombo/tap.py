@@ -165,13 +165,18 @@ class TapKombo(Tap):
 
     def _read(self, streams: Sequence[KomboStream], writer: Writer, summary: Summary) -> None:
         integration_ids: list[str] = self.config["integration_ids"]
+
+        def longest_read(integration_id: str) -> int:
+            return max((self.bookmarks.pages(s.name, integration_id) for s in streams), default=0)
+
+        # Of what is long, one page after the other has to be waited for: so it is begun first.
         visits = [
             Visit(
                 integration_id,
                 self._details_request(integration_id),
                 partial(self._jobs, streams, integration_id),
             )
-            for integration_id in integration_ids
+            for integration_id in sorted(integration_ids, key=longest_read, reverse=True)
         ]
         reader = Reader(
             self.client, self._key_check, concurrency=self.config["concurrency"], stop=self._stop
@@ -199,7 +204,10 @@ class TapKombo(Tap):
         if now:
             incremental = [s.name for s in streams if s.replication_method == "INCREMENTAL"]
             self.bookmarks.judge(integration_id, incremental, now)
-        return [stream.job(integration_id) for stream in streams]
+        longest_first = sorted(
+            streams, key=lambda s: self.bookmarks.pages(s.name, integration_id), reverse=True
+        )
+        return [stream.job(integration_id) for stream in longest_first]
 
     def _details_request(self, integration_id: str) -> HTTPRequest:
         path = INTEGRATION_PATH.format(integration_id=integration_id)

@@ -53,3 +53,49 @@ def test_pages_of_different_integrations_interleave_and_keep_their_order(eight: 
             r["id"] for r in run.records["ats_offers"] if r["integration_id"] == integration_id
         ]
         assert arrived == [r["id"] for r in eight.records("ats_offers", integration_id)]
+
+
+def test_connections_are_kept_alive(eight: Sandbox) -> None:
+    eight.clear_requests()
+
+    run_tap(
+        settings_for(eight, concurrency=3, page_size=15),
+        catalog=catalog_with("ats_offers", "ats_jobs"),
+    )
+
+    assert len(eight.requests()) > 40
+    assert len({request.connection for request in eight.requests()}) == 3
+
+
+def test_many_long_reads_of_one_integration_do_not_hold_up_another() -> None:
+    """Four requests at a time, and five long reads begin before the last integration is visited."""
+    with Sandbox(integrations=2, offers=[120, 3], latency=0.02) as sandbox:
+        long, short = sandbox.integration_ids
+        streams = ("ats_offers", "ats_jobs", "ats_candidates", "ats_applications", "ats_users")
+
+        run_tap(settings_for(sandbox, concurrency=4, page_size=2), catalog=catalog_with(*streams))
+
+        asked = [r.integration_id for r in sandbox.requests() if r.path.startswith("/ats/")]
+        last = max(i for i, integration_id in enumerate(asked) if integration_id == short)
+        assert asked.count(short) < 40
+        assert asked.count(long) > 120
+        assert last < len(asked) / 2
+
+
+def test_a_read_that_was_long_the_last_time_is_begun_first() -> None:
+    with Sandbox(integrations=6, offers=[4, 4, 4, 4, 4, 60]) as sandbox:
+        settings = settings_for(sandbox, concurrency=1, page_size=10)
+        long = sandbox.integration_ids[-1]
+        offers = catalog_with("ats_offers", "ats_jobs")
+        first = run_tap(settings, catalog=offers)
+        assert first.partition("ats_offers", long)["pages"] == 6
+        assert all(
+            "pages" not in first.partition("ats_offers", integration_id)
+            for integration_id in sandbox.integration_ids[:-1]
+        )
+        sandbox.clear_requests()
+
+        run_tap(settings, catalog=offers, state=first.state)
+
+        asked = [r for r in sandbox.requests() if r.path.startswith("/ats/")]
+        assert (asked[0].integration_id, asked[0].path) == (long, "/ats/offers")
