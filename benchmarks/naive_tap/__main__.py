@@ -1,0 +1,3 @@
+from benchmarks.naive_tap.tap import NaiveTap
+
+NaiveTap.cli()
