@@ -46,6 +46,11 @@ mutants: $(INSTALLED) ## Change the tap one thing at a time, and see whether tes
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cosmic-ray exec tests/mutants.toml .cache/mutants.sqlite
 	@$(BIN)/cr-report --surviving-only --show-diff .cache/mutants.sqlite
 
+.PHONY: bench
+bench: $(INSTALLED) ## Measure the tap beside others; with ONLY=computing ROUNDS=3 RECORDS=20000 HUGE=1
+	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
+		$(if $(RECORDS),--records $(RECORDS)) $(if $(HUGE),--huge)
+
 .PHONY: lint
 lint: $(INSTALLED) ## Check style and types
 	@$(BIN)/ruff check

@@ -1,0 +1,252 @@
+"""RESULTS.md and the chart, from the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.chart import chart
+from benchmarks.notes import NOTES
+from benchmarks.ratios import beyond_start_up, middle, ratios, record_costs
+from benchmarks.results import Figures, spread
+from benchmarks.tables import MIB, mib, seconds, table, times
+
+INTRODUCTION = """\
+# How fast tap-kombo is
+
+Written by `make bench` from `results.json`: change nothing here by hand. Each figure is the median
+of runs of real processes, measured from outside; the least and the most stand in brackets. The
+tools take turns, so that a slow minute of the machine is everybody's. CPU is user and system time
+of the whole process, from start to end.
+
+Kombo is a stand-in (`benchmarks/stand_in`): a server in a process of its own that answers with
+Kombo's paths, headers and cursors, and with records that the sandbox made, but needs next to no
+time for it. The sandbox itself would be what limits. Each run is counted by the stand-in, and fails
+if a tool did not read every record once.
+"""
+
+HOW = {
+    "computing": """\
+{records:,} offers of {record_bytes} bytes on average, 250 a page, of one integration, no latency;
+output to /dev/null, or to files where a tool must. "Start-up" is the same with an empty Kombo; "a
+record" is what is left, divided by the records.
+""",
+    "waiting": """\
+Each request takes {latency:g} s; {page_records} records a page, as in a nightly run. Tools that can
+do several requests at a time do {concurrency}. The floor is requests × latency ÷ {concurrency}.
+"Start-up" is the same streams of one empty integration without latency. What waits for each request
+before it asks for the next is run once.
+""",
+    "growth": """\
+tap-kombo alone. CPU is that beyond start-up, divided by the records.
+""",
+    "pipeline": """\
+`meltano run tap-kombo target-postgres`, {records:,} offers into an empty PostgreSQL on the same
+machine. CPU is that of Meltano, the tap and the target, without PostgreSQL's.
+""",
+}
+
+
+WAITING_HEAD = (
+    "Tool",
+    "Time, s",
+    "of it start-up, s",
+    "the rest ÷ floor",
+    "CPU, s",
+    "Memory, MiB",
+    "most requests at once",
+    "connections",
+    "runs",
+)
+INTEGRATIONS_HEAD = (
+    "Integrations",
+    "offers each",
+    "CPU a record, µs",
+    "Time, s",
+    "Memory, MiB",
+    "STATE lines",
+    "STATE bytes an integration",
+    "runs",
+)
+
+
+def write(figures: Figures, folder: Path) -> None:
+    """Write both into a folder."""
+    text = "\n".join(part.rstrip("\n") + "\n" for part in _parts(figures))
+    (folder / "RESULTS.md").write_text(text, encoding="utf-8")
+    (folder / "chart.svg").write_text(chart(figures), encoding="utf-8")
+
+
+def _parts(figures: Figures) -> Iterator[str]:
+    yield INTRODUCTION
+    yield "## Ratios"
+    yield table(
+        ("Name", "What is divided by what", "Ratio"),
+        ((name, what, times(value)) for name, what, value in ratios(figures)),
+        texts=2,
+    )
+    sections = {
+        "computing": _computing,
+        "waiting": _waiting,
+        "growth": _growth,
+        "pipeline": _pipeline,
+    }
+    for name, section in sections.items():
+        if name in figures:
+            yield f"## {name.capitalize()}"
+            yield HOW[name].format(**figures[name])
+            yield from section(figures[name])
+            yield _where(figures[name])
+    yield "## Not like for like"
+    yield "\n".join(f"- **{name}** {note}" for name, note in NOTES.items())
+
+
+def _where(figures: Figures) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in figures["versions"].items())
+    return f"Measured {figures['measured']} on {figures['machine']}. {versions}."
+
+
+def _computing(figures: Figures) -> Iterator[str]:
+    records, tools = figures["records"], figures["tools"]
+    yield table(
+        ("Tool", "CPU, s", "of it start-up, s", "a record, µs", "Time, s", "Memory, MiB"),
+        (
+            (
+                name,
+                seconds(spread(tool["full"], "cpu")),
+                seconds(spread(tool["empty"], "cpu")),
+                times(beyond_start_up(tool, records) * 1e6),
+                seconds(spread(tool["full"], "wall")),
+                mib(spread(tool["full"], "rss")),
+            )
+            for name, tool in tools.items()
+        ),
+    )
+    raw = tools["limit: bytes only"]["full"]
+    speed = raw[0]["kombo_bytes"] / MIB / middle(raw, "wall")
+    fastest = min(
+        middle(tool["full"], "wall") for name, tool in tools.items() if not name.startswith("limit")
+    )
+    yield (
+        f"The stand-in is not the limit: who only fetches its bytes is done in "
+        f"{middle(raw, 'wall'):.2f} s ({speed:.0f} MiB/s), for which it needs "
+        f"{middle(raw, 'kombo_cpu'):.2f} s of CPU itself; the fastest of the tools takes "
+        f"{fastest:.2f} s."
+    )
+    yield "Before anything is read:"
+    yield table(
+        ("Command", "Time, s", "CPU, s", "Memory, MiB"),
+        (
+            (
+                f"`{name}`" if name.startswith("tap") else name,
+                seconds(spread(runs, "wall")),
+                seconds(spread(runs, "cpu")),
+                mib(spread(runs, "rss")),
+            )
+            for name, runs in figures["start_up"].items()
+        ),
+    )
+
+
+def _waiting(figures: Figures) -> Iterator[str]:
+    for name, case in figures["cases"].items():
+        yield f"### {name}"
+        yield f"{case['requests']} requests for pages; the floor is {case['floor']:.1f} s."
+        yield table(
+            WAITING_HEAD,
+            (
+                (
+                    tool,
+                    seconds(spread(runs["full"], "wall")),
+                    seconds(spread(runs["empty"], "wall")),
+                    f"{_over_floor(runs, case['floor']):.2f}",
+                    seconds(spread(runs["full"], "cpu")),
+                    mib(spread(runs["full"], "rss")),
+                    f"{spread(runs['full'], 'kombo_most_at_once').high:.0f}",
+                    f"{middle(runs['full'], 'kombo_connections'):.0f}",
+                    str(len(runs["full"])),
+                )
+                for tool, runs in case["tools"].items()
+            ),
+        )
+
+
+def _over_floor(runs: Figures, floor: float) -> float:
+    return (middle(runs["full"], "wall") - middle(runs["empty"], "wall")) / floor
+
+
+def _growth(figures: Figures) -> Iterator[str]:
+    each, one = figures["records_each"], figures["records_of_one"]
+    costs = record_costs(figures, "integrations")
+    yield table(
+        INTEGRATIONS_HEAD,
+        (
+            (
+                f"{int(count):,}",
+                f"{one if count == '1' else each:,}",
+                times(costs[count] * 1e6),
+                seconds(spread(runs, "wall")),
+                mib(spread(runs, "rss")),
+                str(figures["states"][count]["lines"]),
+                f"{figures['states'][count]['bytes'] / int(count):,.0f}",
+                str(len(runs)),
+            )
+            for count, runs in figures["integrations"].items()
+        ),
+    )
+    yield (
+        "(Its STATE is counted in a run of its own, with one offer for each integration: it does "
+        "not depend on the records.)"
+    )
+    costs = record_costs(figures, "records")
+    yield table(
+        ("Offers of one integration", "CPU a record, µs", "Time, s", "Memory, MiB", "runs"),
+        (
+            (
+                f"{int(count):,}",
+                times(costs[count] * 1e6),
+                seconds(spread(runs, "wall")),
+                mib(spread(runs, "rss")),
+                str(len(runs)),
+            )
+            for count, runs in figures["records"].items()
+        ),
+    )
+    yield "Memory with eight requests in flight over eight integrations:"
+    yield table(
+        ("What", "Memory, MiB", "Time, s"),
+        (
+            (name, f"{used['rss'] / MIB:.0f}", f"{used['wall']:.1f}")
+            for name, used in figures["memory"].items()
+        ),
+    )
+
+
+def _pipeline(figures: Figures) -> Iterator[str]:
+    records = figures["records"]
+    start_up = middle(figures["nothing"], "wall")
+    rows = [
+        (
+            f"target-postgres, {name}",
+            seconds(spread(runs, "wall")),
+            f"{records / (middle(runs, 'wall') - start_up):,.0f}",
+            seconds(spread(runs, "cpu")),
+        )
+        for name, runs in figures["loads"].items()
+    ]
+    nothing, alone = figures["nothing"], figures["tap_alone"]
+    rows += [
+        (
+            "an empty Kombo: what Meltano and the start of all cost",
+            seconds(spread(nothing, "wall")),
+            "",
+            seconds(spread(nothing, "cpu")),
+        ),
+        (
+            "tap-kombo alone, to /dev/null, with its start-up",
+            seconds(spread(alone, "wall")),
+            f"{records / middle(alone, 'wall'):,.0f}",
+            seconds(spread(alone, "cpu")),
+        ),
+    ]
+    yield table(("What", "Time, s", "records a second beyond start-up", "CPU, s"), rows)
