@@ -75,6 +75,11 @@ constraints: $(INSTALLED) ## Write constraints.txt anew with the newest versions
 	@UV_CONSTRAINT= $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 		pyproject.toml --extra sandbox --group lint --group mutation --output-file constraints.txt
+	@for peer in airbyte-cdk dlt; do \
+		echo $$peer | UV_CONSTRAINT= $(BIN)/uv pip compile --quiet --upgrade --universal \
+			--python-version 3.11 --no-header --no-annotate --no-emit-index-url \
+			--no-emit-find-links - --output-file benchmarks/constraints/$$peer.txt || exit 1; \
+	done
 
 .PHONY: clean
 clean: ## Remove everything that make has made

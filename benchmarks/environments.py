@@ -77,7 +77,7 @@ TAP = Environment(
 )
 CLIENT = Environment("client", ("kombo",), PROJECT / "constraints.txt", ("kombo", "pydantic"))
 AIRBYTE = Environment(
-    "airbyte", ("airbyte-cdk",), HERE / "constraints/airbyte.txt", ("airbyte-cdk",)
+    "airbyte", ("airbyte-cdk",), HERE / "constraints/airbyte-cdk.txt", ("airbyte-cdk",)
 )
 DLT = Environment("dlt", ("dlt",), HERE / "constraints/dlt.txt", ("dlt",))
 

@@ -28,8 +28,8 @@ NOTES = {
     ),
     "official client": (
         "reads pages into Kombo's own models and counts them. It writes nothing, keeps no state "
-        "and does not retry, so a pipeline around it costs more. It has no LMS: where those lists "
-        "are read, it reads offers and jobs a second time."
+        "and retries nothing by itself, so a pipeline around it costs more. It has no LMS: where "
+        "those lists are read, it reads offers and jobs a second time."
     ),
     "official client, own threads": (
         "is the same with a pool of eight threads around it, which its user has to write."

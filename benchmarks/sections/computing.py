@@ -9,7 +9,7 @@ from benchmarks.measuring import FailedError, Lines, measure, scratch
 from benchmarks.options import Options
 from benchmarks.places import PROJECT
 from benchmarks.results import Figures, run
-from benchmarks.stand_in import Shape, StandIn
+from benchmarks.stand_in import API_KEY, Shape, StandIn
 from benchmarks.streams import OFFERS
 from benchmarks.tools import (
     AIRBYTE_CDK,
@@ -21,9 +21,11 @@ from benchmarks.tools import (
     RAW,
     TAP_KOMBO,
     Tool,
+    Work,
     tap_kombo,
     work_without_kombo,
 )
+from kombo_sandbox import Sandbox
 
 TOOLS = (
     TAP_KOMBO,
@@ -37,6 +39,7 @@ TOOLS = (
 )
 
 TRIAL_RECORDS = 1_000
+SANDBOX_RECORDS = 5_000
 
 
 def measure_computing(options: Options) -> Figures:
@@ -63,6 +66,7 @@ def measure_computing(options: Options) -> Figures:
         "rounds": options.rounds,
         "tools": tools,
         "start_up": start_up,
+        "sandbox": {"records": SANDBOX_RECORDS, **measure_sandbox()},
     }
 
 
@@ -76,6 +80,16 @@ def check(tool: Tool, stand_in: StandIn) -> None:
     tool.run(stand_in, OFFERS, read=lines)
     if tool.mark and lines.records != stand_in.shape.records:
         raise FailedError(f"{tool.name} wrote {lines.records} of {stand_in.shape.records} records")
+
+
+def measure_sandbox() -> dict[str, float]:
+    """Fetch bytes from the sandbox, to tell whether it could have been used instead."""
+    with (
+        Sandbox(integrations=1, offers=SANDBOX_RECORDS, api_key=API_KEY) as sandbox,
+        scratch() as folder,
+    ):
+        work = Work(sandbox.url, sandbox.integration_ids, OFFERS)
+        return run(measure(RAW.command(work, folder), folder))
 
 
 def measure_start_up() -> dict[str, dict[str, float]]:

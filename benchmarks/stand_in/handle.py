@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import subprocess
@@ -119,7 +120,10 @@ class StandIn:
 
 
 def harvested() -> Path:
-    path = CACHE / "kombo.json"
+    """Find what the sandbox, as it is now, made; made once, because it takes seconds."""
+    sources = sorted((PROJECT / "kombo_sandbox").rglob("*.py"))
+    content = b"".join(source.read_bytes() for source in sources)
+    path = CACHE / f"kombo-{hashlib.sha256(content).hexdigest()[:16]}.json"
     if not path.exists():
         harvest(path, list(PATHS))
     return path

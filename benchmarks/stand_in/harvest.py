@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from kombo_sandbox import Sandbox
@@ -36,4 +37,6 @@ def harvest(path: Path, models: list[str]) -> None:
         {"records": records, "details": details}, ensure_ascii=False, separators=(",", ":")
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    unfinished = path.with_suffix(f".{os.getpid()}")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)
