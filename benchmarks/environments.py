@@ -64,7 +64,9 @@ class Environment:
         subprocess.run([UV, *args], check=True, cwd=PROJECT, env={**own, **constraints})
 
     def _fingerprint(self) -> str:
-        files = self.constraints.read_bytes() + (PROJECT / "pyproject.toml").read_bytes()
+        files = self.constraints.read_bytes()
+        if "--editable" in self.packages:
+            files += (PROJECT / "pyproject.toml").read_bytes()
         what = f"{self.packages}{sys.version}{self.folder}".encode()
         return hashlib.sha256(what + files).hexdigest()
 

@@ -95,7 +95,6 @@ def _stream(name: str, path: str, schema: Mapping[str, Any]) -> dict[str, Any]:
             },
         },
         "incremental_sync": _cursor(),
-        "transformations": _added_fields(),
         "schema_loader": {"type": "InlineSchemaLoader", "schema": schema},
     }
 
@@ -135,18 +134,3 @@ def _cursor() -> dict[str, Any]:
             "field_name": "updated_after",
         },
     }
-
-
-def _added_fields() -> list[dict[str, Any]]:
-    return [
-        {
-            "type": "AddFields",
-            "fields": [
-                {
-                    "type": "AddedFieldDefinition",
-                    "path": ["integration_id"],
-                    "value": "{{ stream_partition['integration_id'] }}",
-                }
-            ],
-        }
-    ]

@@ -1,7 +1,8 @@
 """The bodies of the stand-in's answers.
 
-A page is made ready once, with a mark where each record's id begins; an answer is that page with
-the mark replaced. So millions of records have ids of their own, and none of them is kept.
+A page is made ready once, with marks where each record's id and `changed_at` begin; an answer is
+that page with the marks replaced. So millions of records have ids and times of their own, and none
+of them is kept.
 """
 
 from __future__ import annotations
@@ -9,12 +10,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 MARK = b"@@@@@@@@@@@@@@@@"
 """The first 16 of an id's 24 characters: the numbers of the integration and of the page."""
+
+TIME_MARK = b"####-##-##T##:##:##"
+"""`changed_at` without its milliseconds. If many records had the same one, who keeps in mind which
+of the newest were read already, as dlt does, would have far more to do than with a real Kombo."""
+
+FIRST_CHANGE = datetime(2026, 1, 1, tzinfo=UTC)
 
 KEY = b'{"status":"success","data":{"environment_id":"stand-in","customer_id":"stand-in"}}'
 MISSING = (
@@ -81,7 +89,12 @@ class Bodies:
         size = min(int(params.get("page_size", "100")), self.page_records)
         left = self.records - number * size
         mark = integration_id[-8:].encode() + b"%08d" % number
-        results = self._results(model, max(min(size, left), 0)).replace(MARK, mark)
+        changed_at = FIRST_CHANGE + timedelta(seconds=number)
+        results = (
+            self._results(model, max(min(size, left), 0))
+            .replace(MARK, mark)
+            .replace(TIME_MARK, f"{changed_at:%Y-%m-%dT%H:%M:%S}".encode())
+        )
         upcoming = b'"%d"' % (number + 1) if left > size else b"null"
         head = b'{"status":"success","data":{"next":' + upcoming + b',"results":['
         return Page(head + results + b"]}}", max(min(size, left), 0))
@@ -94,6 +107,7 @@ class Bodies:
 
     def _record(self, record: dict[str, Any], number: int) -> bytes:
         record["id"] = f"{MARK.decode()}{number:08d}"
+        record["changed_at"] = f"{TIME_MARK.decode()}.{number:03d}Z"
         missing = self.record_bytes - len(_dump(record))
         if missing > 0:
             record["remote_data"] = {"text": "x" * missing}
