@@ -116,8 +116,10 @@ class Lines:
     Attributes:
         mark: What stands near the beginning of each line that is a record.
         records: How many there were.
-        state_bytes: Of all STATE lines together.
         states: How many STATE lines there were.
+        state_bytes: Of all STATE lines together.
+        last_state_bytes: Of the last one.
+        output_bytes: Of all lines.
         pause: Seconds to sleep after each 64 KiB: a target that is slow.
     """
 
@@ -125,6 +127,8 @@ class Lines:
     records: int = 0
     states: int = 0
     state_bytes: int = 0
+    last_state_bytes: int = 0
+    output_bytes: int = 0
     pause: float = 0.0
 
     def __call__(self, output: IO[bytes]) -> None:
@@ -138,9 +142,11 @@ class Lines:
             self._count(rest)
 
     def _count(self, line: bytes) -> None:
-        head = line[:100]
+        head, size = line[:100], len(line) + 1
+        self.output_bytes += size
         if self.mark in head:
             self.records += 1
         elif b'"STATE"' in head:
             self.states += 1
-            self.state_bytes += len(line) + 1
+            self.state_bytes += size
+            self.last_state_bytes = size

@@ -70,9 +70,10 @@ def _growth(figures: Figures) -> Iterator[Ratio]:
     least, *_, most = costs
     what = f"CPU of a record of {int(most):,} ÷ of {int(least):,}"
     yield "growth: records", what, costs[most] / costs[least]
-    states = {int(count): state["bytes"] / int(count) for count, state in figures["states"].items()}
-    what = "STATE bytes for each integration, with 5,000 ÷ with 50"
-    yield "growth: state", what, states[5000] / states[50]
+    for key, name in (("last", "the last STATE"), ("bytes", "all STATE")):
+        each = {int(count): state[key] / int(count) for count, state in figures["states"].items()}
+        what = f"bytes of {name} for each integration, with 5,000 ÷ with 50"
+        yield f"growth: {name}", what, each[5000] / each[50]
 
 
 def record_costs(figures: Figures, what: str) -> dict[str, float]:

@@ -63,9 +63,15 @@ INTEGRATIONS_HEAD = (
     "CPU a record, µs",
     "Time, s",
     "Memory, MiB",
-    "STATE lines",
-    "STATE bytes an integration",
     "runs",
+)
+STATE_HEAD = (
+    "Integrations",
+    "STATE lines",
+    "bytes of the last, an integration",
+    "bytes of all, an integration",
+    "of the whole output",
+    "Time, s",
 )
 
 
@@ -195,16 +201,25 @@ def _growth(figures: Figures) -> Iterator[str]:
                 times(costs[count] * 1e6),
                 seconds(spread(runs, "wall")),
                 mib(spread(runs, "rss")),
-                str(figures["states"][count]["lines"]),
-                f"{figures['states'][count]['bytes'] / int(count):,.0f}",
                 str(len(runs)),
             )
             for count, runs in figures["integrations"].items()
         ),
     )
-    yield (
-        "(Its STATE is counted in a run of its own, with one offer for each integration: it does "
-        "not depend on the records.)"
+    yield f"STATE, with {figures['state_records_each']} offers of each integration:"
+    yield table(
+        STATE_HEAD,
+        (
+            (
+                f"{int(count):,}",
+                str(state["lines"]),
+                f"{state['last'] / int(count):,.0f}",
+                f"{state['bytes'] / int(count):,.0f}",
+                f"{state['bytes'] / state['output']:.0%}",
+                f"{state['wall']:.1f}",
+            )
+            for count, state in figures["states"].items()
+        ),
     )
     costs = record_costs(figures, "records")
     yield table(
@@ -228,6 +243,9 @@ def _growth(figures: Figures) -> Iterator[str]:
             for name, used in figures["memory"].items()
         ),
     )
+    grown = [*figures["integrations"].values(), *figures["records"].values()]
+    runs = [*(run for runs in grown for run in runs), *figures["memory"].values()]
+    yield f"The most memory of all these runs: {spread(runs, 'rss').high / 1e6:.0f} MB."
 
 
 def _pipeline(figures: Figures) -> Iterator[str]:

@@ -24,6 +24,9 @@ RECORDS_OF_ONE = 100_000
 RECORDS = (10_000, 100_000, 1_000_000)
 HUGE = 10_000_000
 
+STATE_RECORDS_EACH = 10
+"""Few: a nightly run, in which the STATE weighs most."""
+
 MANY = 8
 """Integrations and requests in flight, where memory is looked at."""
 
@@ -67,6 +70,7 @@ def measure_growth(options: Options) -> Figures:
         },
         "records": {str(size): _repeated(Shape(1, size), options) for size in sizes},
         "memory": {name: _memory(name, *how) for name, how in MEMORY.items()},
+        "state_records_each": STATE_RECORDS_EACH,
         "states": {str(count): _states(count) for count in INTEGRATIONS},
     }
 
@@ -91,6 +95,12 @@ def _memory(name: str, shape: Shape, settings: Mapping[str, Any], pause: float) 
 def _states(integrations: int) -> Figures:
     print(f"growth, states: {integrations} integrations", flush=True)
     lines = Lines()
-    with StandIn(Shape(integrations, 1)) as kombo:
+    with StandIn(Shape(integrations, STATE_RECORDS_EACH)) as kombo:
         used, _ = TAP_KOMBO.run(kombo, OFFERS, read=lines)
-    return {"bytes": lines.state_bytes, "lines": lines.states, "wall": used.wall}
+    return {
+        "lines": lines.states,
+        "bytes": lines.state_bytes,
+        "last": lines.last_state_bytes,
+        "output": lines.output_bytes,
+        "wall": used.wall,
+    }
