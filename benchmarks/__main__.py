@@ -18,6 +18,7 @@ from benchmarks.sections.computing import measure_computing
 from benchmarks.sections.growth import measure_growth
 from benchmarks.sections.pipeline import measure_pipeline
 from benchmarks.sections.waiting import measure_waiting
+from demo.processes import stop_on_signals
 
 SECTIONS: dict[str, Callable[[Options], Figures]] = {
     "computing": measure_computing,
@@ -35,6 +36,7 @@ def main() -> None:
     parser.add_argument("--huge", action="store_true", help="also ten million records")
     parser.add_argument("--results", type=Path, default=RESULTS, help="where the figures go")
     options = parser.parse_args()
+    stop_on_signals()
     wanted = [name for name in options.only.split(",") if name] or [*SECTIONS, "report"]
     if unknown := set(wanted) - {*SECTIONS, "report"}:
         parser.error(f"there is no section {unknown.pop()}")

@@ -120,7 +120,7 @@ def _computing(figures: Figures) -> Iterator[str]:
                 name,
                 seconds(spread(tool["full"], "cpu")),
                 seconds(spread(tool["empty"], "cpu")),
-                times(beyond_start_up(tool, records) * 1e6),
+                f"{beyond_start_up(tool, records) * 1e6:.1f}",
                 seconds(spread(tool["full"], "wall")),
                 mib(spread(tool["full"], "rss")),
             )
@@ -173,7 +173,7 @@ def _waiting(figures: Figures) -> Iterator[str]:
                     tool,
                     seconds(spread(runs["full"], "wall")),
                     seconds(spread(runs["empty"], "wall")),
-                    f"{_over_floor(runs, case['floor']):.2f}",
+                    times(_over_floor(runs, case["floor"])),
                     seconds(spread(runs["full"], "cpu")),
                     mib(spread(runs["full"], "rss")),
                     f"{spread(runs['full'], 'kombo_most_at_once').high:.0f}",
@@ -198,7 +198,7 @@ def _growth(figures: Figures) -> Iterator[str]:
             (
                 f"{int(count):,}",
                 f"{one if count == '1' else each:,}",
-                times(costs[count] * 1e6),
+                f"{costs[count] * 1e6:.1f}",
                 seconds(spread(runs, "wall")),
                 mib(spread(runs, "rss")),
                 str(len(runs)),
@@ -227,7 +227,7 @@ def _growth(figures: Figures) -> Iterator[str]:
         (
             (
                 f"{int(count):,}",
-                times(costs[count] * 1e6),
+                f"{costs[count] * 1e6:.1f}",
                 seconds(spread(runs, "wall")),
                 mib(spread(runs, "rss")),
                 str(len(runs)),

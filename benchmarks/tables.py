@@ -29,4 +29,5 @@ def mib(spread: Spread) -> str:
 
 
 def times(value: float) -> str:
-    return f"{value:.1f}"
+    """Write a ratio, so that a tenth can be told of what is about one."""
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
