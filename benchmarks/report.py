@@ -27,8 +27,9 @@ time for it. It counts what is read of it, and a run in which that is not every 
 HOW = {
     "computing": """\
 {records:,} offers of {record_bytes} bytes on average, 250 a page, of one integration, no latency;
-output to /dev/null, or to files where a tool must. "Start-up" is the same with an empty Kombo; "a
-record" is what is left, divided by the records.
+output to /dev/null, or to files where a tool must. Each tool does as many requests at a time as it
+does by itself. "Start-up" is the same with an empty Kombo; "a record" is what is left, divided by
+the records.
 """,
     "waiting": """\
 Each request takes {latency:g} s; {page_records} records a page, as in a nightly run. Tools that can
