@@ -64,8 +64,11 @@ def _waiting(figures: Figures) -> Iterator[Ratio]:
 
 def _growth(figures: Figures) -> Iterator[Ratio]:
     costs = record_costs(figures, "integrations")
-    what = f"CPU of a record with 5,000 integrations ÷ with 50, {figures['records_each']:,} each"
-    yield "growth: integrations", what, costs["5000"] / costs["50"]
+    each, one = figures["records_each"], figures["records_of_one"]
+    what = f"CPU of a record of 5,000 integrations with {each:,} each ÷ of one with {one:,}"
+    yield "growth: integrations", what, costs["5000"] / costs["1"]
+    what = f"CPU of a record of 5,000 integrations with {each:,} each ÷ of 50 with as many"
+    yield "growth: integrations alike", what, costs["5000"] / costs["50"]
     costs = record_costs(figures, "records")
     least, *_, most = costs
     what = f"CPU of a record of {int(most):,} ÷ of {int(least):,}"
