@@ -101,7 +101,7 @@ def rewritten(value: Any, schema: Schema) -> Any:
     if isinstance(value, str):
         if schema.get("format") == "date-time" and TIME_WITH_OFFSET.fullmatch(value):
             # Some times are in the calendar, but not in that of UTC.
-            with contextlib.suppress(ValueError, OverflowError):
+            with contextlib.suppress(ValueError):
                 return write_time(read_time(value))
         return value
     if isinstance(value, Decimal):

@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-import pendulum
 from singer_sdk import typing as th
 
 from tap_kombo.times import read_time
@@ -275,13 +274,8 @@ def _start_date(value: object) -> Iterator[str]:
     if value is None:
         return
     try:
-        # Pendulum also reads durations, intervals, times of today and "now".
-        is_time = isinstance(value, str) and isinstance(
-            pendulum.parse(value, exact=True), pendulum.Date
-        )
-    except ValueError:
-        is_time = False
-    if not is_time or value == "now":
+        read_time(value)  # type: ignore[arg-type]  # whatever it is
+    except (TypeError, ValueError):
         yield (
             f"The setting `start_date` is {value!r}, which is not a time: write it like "
             "2026-01-31T00:00:00Z."

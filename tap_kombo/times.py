@@ -5,20 +5,18 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-import pendulum
-
 
 def read_time(text: str) -> datetime:
     """Read an ISO 8601 time or date; without an offset it is UTC.
 
     Raises:
-        ValueError: It is neither.
+        ValueError: It is neither, or not in UTC's calendar.
     """
-    parsed = pendulum.parse(text)
-    if not isinstance(parsed, pendulum.DateTime):
-        raise ValueError("neither a time nor a date")  # noqa: TRY004  # the text is wrong
-    # Pendulum's own arithmetic loses this zone.
-    return datetime.fromisoformat(parsed.isoformat()).astimezone(UTC)
+    moment = datetime.fromisoformat(text)
+    try:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except OverflowError as error:
+        raise ValueError(text) from error
 
 
 def write_time(moment: datetime) -> str:
