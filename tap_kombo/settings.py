@@ -67,7 +67,7 @@ SETTINGS = th.PropertiesList(
         th.IntegerType,
         default=250,
         title="Page size",
-        description="Records a request, 1 to 250.",
+        description="Records a request, 1 to 250; fewer where they are large.",
     ),
     th.Property(
         "include_deleted",
