@@ -86,7 +86,9 @@ class Pipeline:
         state: dict[str, Any] = json.loads(answer)["singer_state"]
         return state
 
-    def _meltano(self, *args: str, on_line: Callable[[str], object]) -> int:
+    @property
+    def environment(self) -> dict[str, str]:
+        """All that Meltano is to know, for whoever runs another of its commands."""
         own = {name: text for name, text in os.environ.items() if not name.startswith(FOREIGN)}
         isolated = {
             "MELTANO_SYS_DIR_ROOT": str(self._sys_dir()),
@@ -97,6 +99,9 @@ class Pipeline:
             "XDG_STATE_HOME": str(self.folder / "state"),
             "NO_COLOR": "1",
         }
+        return {**own, **isolated, **self.settings}
+
+    def _meltano(self, *args: str, on_line: Callable[[str], object]) -> int:
         command: list[str | Path] = [
             MELTANO,
             "--env-file",
@@ -105,13 +110,7 @@ class Pipeline:
             "dev",
             *args,
         ]
-        return run(
-            command,
-            env={**own, **isolated, **self.settings},
-            cwd=PROJECT,
-            log=self.log,
-            on_line=on_line,
-        )
+        return run(command, env=self.environment, cwd=PROJECT, log=self.log, on_line=on_line)
 
     def _sys_dir(self) -> Path:
         sys_dir = self.folder / "meltano"
