@@ -37,6 +37,29 @@ SOAK_MINUTES ?= 30
 soak: $(INSTALLED) ## Live through long random histories and kills, for SOAK_MINUTES=30
 	@SOAK_MINUTES=$(SOAK_MINUTES) $(BIN)/pytest tests/histories tests/end_to_end/test_soak.py $(ARGS)
 
+AIRFLOW := .cache/airflow-venv
+DAGSTER := .cache/dagster-venv
+
+.PHONY: test-airflow
+test-airflow: $(INSTALLED) $(AIRFLOW)/installed ## Run 200 integrations on Airflow with two workers, and lose one
+	@command -v redis-server >/dev/null || test "$$(id -u)" != 0 \
+		|| { apt-get update -qq && apt-get install -y -qq --no-install-recommends redis-server; }
+	@$(BIN)/pytest --numprocesses=0 orchestrate/cluster $(ARGS)
+
+.PHONY: test-recipes
+test-recipes: $(INSTALLED) $(DAGSTER)/installed ## Run what orchestrate/README.md says of cron, Dagster and Kubernetes
+	@$(BIN)/pytest --numprocesses=0 orchestrate/recipes $(ARGS)
+
+$(AIRFLOW)/installed: orchestrate/cluster/requirements.txt orchestrate/cluster/constraints.txt
+$(DAGSTER)/installed: orchestrate/recipes/requirements.txt orchestrate/recipes/constraints.txt
+$(AIRFLOW)/installed $(DAGSTER)/installed: | $(INSTALLED)
+	@echo "Installing into $(@D) ..."
+	@rm -rf $(@D)
+	@$(BIN)/uv venv --quiet --python $(BIN)/python $(@D)
+	@UV_CONSTRAINT=$(filter %/constraints.txt,$^) $(BIN)/uv pip install --quiet \
+		--python $(@D)/bin/python --requirement $(filter %/requirements.txt,$^)
+	@touch $@
+
 .PHONY: mutants
 mutants: $(INSTALLED) ## Change the tap one thing at a time, and see whether tests notice: some hours
 	@$(BIN)/uv pip install --quiet --group mutation
@@ -70,15 +93,20 @@ generate: $(INSTALLED) ## Write catalog.json, meltano.yml's settings and README'
 schemas: $(INSTALLED) ## Write tap_kombo/schemas anew from Kombo's API document (OPENAPI=file or URL)
 	@$(BIN)/python scripts/update_schemas.py $(if $(OPENAPI),--openapi $(OPENAPI))
 
+NEWEST := --quiet --upgrade --universal --python-version 3.11 \
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
+
 .PHONY: constraints
 constraints: $(INSTALLED) ## Write constraints.txt anew with the newest versions that fit
-	@UV_CONSTRAINT= $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
-		--no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+	@UV_CONSTRAINT= $(BIN)/uv pip compile $(NEWEST) \
 		pyproject.toml --extra sandbox --group lint --group mutation --output-file constraints.txt
+	@for part in cluster recipes; do \
+		UV_CONSTRAINT= $(BIN)/uv pip compile $(NEWEST) orchestrate/$$part/requirements.txt \
+			--output-file orchestrate/$$part/constraints.txt || exit 1; \
+	done
 	@for peer in airbyte-cdk dlt; do \
-		echo $$peer | UV_CONSTRAINT= $(BIN)/uv pip compile --quiet --upgrade --universal \
-			--python-version 3.11 --no-header --no-annotate --no-emit-index-url \
-			--no-emit-find-links - --output-file benchmarks/constraints/$$peer.txt || exit 1; \
+		echo $$peer | UV_CONSTRAINT= $(BIN)/uv pip compile $(NEWEST) - \
+			--output-file benchmarks/constraints/$$peer.txt || exit 1; \
 	done
 
 .PHONY: clean
