@@ -45,7 +45,7 @@ MEMORY = {
             {"page_size": size},
             pause,
         )
-        for size in (1, 4)
+        for size in (1, 250)
         for speed, pause in (("a fast", 0.0), ("a slow", SLOW_PAUSE / 10))
     },
 }
@@ -87,7 +87,12 @@ def _memory(name: str, shape: Shape, settings: Mapping[str, Any], pause: float) 
     print(f"growth, memory: {name}", flush=True)
     with StandIn(shape) as kombo:
         used, counts = TAP_KOMBO.run(
-            kombo, OFFERS, concurrency=MANY, settings=settings, read=Lines(pause=pause)
+            kombo,
+            OFFERS,
+            concurrency=MANY,
+            settings=settings,
+            read=Lines(pause=pause),
+            again=True,
         )
     return run(used, counts)
 
