@@ -66,8 +66,7 @@ class Tool:
     ) -> tuple[Used, Counts]:
         """Let it read all that the stand-in has of these streams.
 
-        Args:
-            again: It may ask for records a second time: pages that it finds too large.
+        What it finds too large it may ask for `again`.
 
         Raises:
             FailedError: It failed, or it did not read everything, once.
