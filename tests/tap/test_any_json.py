@@ -111,7 +111,7 @@ def shape_of(stream: str) -> tuple[RecordShape, Draft7Validator]:
 
 
 @pytest.mark.parametrize("stream", [model.name for model in MODELS])
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_any_json_is_valid_against_its_schema_and_kept(stream: str, data: st.DataObject) -> None:
     shape, validator = shape_of(stream)
@@ -141,7 +141,7 @@ def assert_is_kept(record: dict[str, Any], shaped: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("stream", [model.name for model in MODELS])
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_a_text_that_goes_out_as_it_came_says_what_the_slow_way_says(
     stream: str, data: st.DataObject
