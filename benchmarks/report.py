@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from benchmarks.chart import chart
 from benchmarks.notes import NOTES
@@ -190,6 +191,16 @@ def _over_floor(runs: Figures, floor: float) -> float:
     return (middle(runs["full"], "wall") - middle(runs["empty"], "wall")) / floor
 
 
+def _use(cost: float, runs: Any) -> tuple[str, ...]:
+    """Tell what a volume takes: `cost` is in seconds of CPU for each record."""
+    return (
+        f"{cost * 1e6:.1f}",
+        seconds(spread(runs, "wall")),
+        mib(spread(runs, "rss")),
+        str(len(runs)),
+    )
+
+
 def _growth(figures: Figures) -> Iterator[str]:
     each, one = figures["records_each"], figures["records_of_one"]
     costs = record_costs(figures, "integrations")
@@ -199,10 +210,7 @@ def _growth(figures: Figures) -> Iterator[str]:
             (
                 f"{int(count):,}",
                 f"{one if count == '1' else each:,}",
-                f"{costs[count] * 1e6:.1f}",
-                seconds(spread(runs, "wall")),
-                mib(spread(runs, "rss")),
-                str(len(runs)),
+                *_use(costs[count], runs),
             )
             for count, runs in figures["integrations"].items()
         ),
@@ -228,10 +236,7 @@ def _growth(figures: Figures) -> Iterator[str]:
         (
             (
                 f"{int(count):,}",
-                f"{costs[count] * 1e6:.1f}",
-                seconds(spread(runs, "wall")),
-                mib(spread(runs, "rss")),
-                str(len(runs)),
+                *_use(costs[count], runs),
             )
             for count, runs in figures["records"].items()
         ),
