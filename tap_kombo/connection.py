@@ -108,11 +108,12 @@ class Session:
             OSError: The certificates to trust cannot be read.
         """
         if self._common is None:
-            self._common = self._session.prepare_request(
-                requests.Request(request.method, request.url)
-            )
             self._ways = self._session.merge_environment_settings(
                 request.url, {}, stream=True, verify=None, cert=None
+            )
+            # Last, so that no request goes out before its way is known.
+            self._common = self._session.prepare_request(
+                requests.Request(request.method, request.url)
             )
         prepared = self._common.copy()
         prepared.prepare_url(request.url, request.encode_params())
