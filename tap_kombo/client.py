@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from http.client import BadStatusLine, RemoteDisconnected
 from typing import Generic, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
@@ -271,6 +272,8 @@ class KomboClient:
         )
         if is_handshake and isinstance(error, requests.exceptions.SSLError):
             return KomboError(errors.UNTRUSTED, f"There is no trusted TLS connection to {host}")
+        if _has_cause(error, BadStatusLine) and not _has_cause(error, RemoteDisconnected):
+            return KomboError(errors.NO_HTTP, f"What answers at {host} is no HTTP")
         if isinstance(error, requests.ConnectionError):
             return KomboError(errors.BROKEN_NETWORK, "The connection broke")
         return KomboError(errors.BROKEN_ANSWER, "The answer broke off or is garbled")

@@ -149,6 +149,7 @@ UNAVAILABLE = Rule(
     "leaves it out.",
 )
 BROKEN_NETWORK = Rule(Outcome.RETRY, "Check the network between this machine and Kombo.")
+NO_HTTP = Rule(Outcome.RETRY, "Check `api_url`, and the network's proxy (`HTTPS_PROXY`).")
 UNREACHABLE = Rule(
     Outcome.RETRY,
     "Check `api_url`, `region`, the network and its proxy (`HTTPS_PROXY`).",

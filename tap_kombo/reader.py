@@ -383,7 +383,8 @@ class Reader:
 
         Else thousands of reads would each find it out for themselves, one after the other.
         """
-        if self._run_error or error.rule not in {errors.BROKEN_NETWORK, errors.BROKEN_SERVER}:
+        could_be = {errors.BROKEN_NETWORK, errors.NO_HTTP, errors.BROKEN_SERVER}
+        if self._run_error or error.rule not in could_be:
             return None
         try:
             is_there = self._client.prove_key(self._key_check)

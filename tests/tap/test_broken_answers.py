@@ -25,6 +25,7 @@ CHUNKED = "Transfer-Encoding: chunked"
 NOT_KOMBO = "The answer is not one of Kombo's (HTTP 200). What arrived is not a whole answer"
 GARBLED = "The answer broke off or is garbled. What arrived is not a whole answer"
 CUT_OFF = "The connection broke. Check the network"
+NO_HTTP = "What answers at 127.0.0.1 is no HTTP. Check `api_url`"
 TOO_SLOW = f"There was no whole answer within {TIMEOUT} seconds. Check the network"
 CODE = "INTEGRATION.PERMISSION_MISSING"
 LOG_URL = "https://app.kombo.dev/my-prod/logs?interactionId=123456"
@@ -148,7 +149,7 @@ BROKEN: dict[str, Case] = {
         GARBLED,
     ),
     "no answer but the end": (sends(END), CUT_OFF),
-    "no HTTP": (sends(b"220 mail.example ESMTP\r\n", END), CUT_OFF),
+    "no HTTP": (sends(b"220 mail.example ESMTP\r\n", END), NO_HTTP),
     "silence": (sends(SILENCE), TOO_SLOW),
     "silence in the middle": (sends(http(WHOLE)[:-20], SILENCE), TOO_SLOW),
     "silence in the middle of the head": (sends(http(WHOLE)[:30], SILENCE), TOO_SLOW),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import timedelta
+from socketserver import BaseRequestHandler, ThreadingTCPServer
 from typing import Any
 
 import pytest
@@ -104,6 +106,30 @@ def test_a_server_that_cannot_be_trusted_ends_the_run_at_once(sandbox: Sandbox) 
     assert sandbox.requests() == []
     [error] = run.errors
     assert "TLS" in error
+
+
+def test_what_speaks_no_http_ends_the_run_and_is_told() -> None:
+    with ThreadingTCPServer(("127.0.0.1", 0), MailServer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = server.server_address[1]
+        settings = {
+            "api_key": "ks_dev_raw",
+            "api_url": f"http://127.0.0.1:{port}/v1",
+            "integration_ids": ["personio:x"],
+        }
+
+        run = run_tap(settings, catalog=OFFERS, haste=Haste())
+        server.shutdown()
+
+    assert run.code == 1
+    [error] = run.errors
+    assert error.startswith("The run ended early: What answers at 127.0.0.1 is no HTTP. Check")
+
+
+class MailServer(BaseRequestHandler):
+    def handle(self) -> None:
+        self.request.sendall(b"220 mail.example ESMTP\r\n")
+        self.request.recv(1 << 16)
 
 
 def test_something_else_at_the_address_ends_the_run(sandbox: Sandbox) -> None:
