@@ -51,13 +51,17 @@ def whole() -> Iterator[Sandbox]:
 def asking(whole: Sandbox) -> Iterator[dict[str | None, Client]]:
     """A client for the integration of each category that gives all."""
     whole.advance(60)
-    clients: dict[str | None, Client] = {}
-    for record in whole.records("integrations"):
-        clients.setdefault(record["category"], Client(whole, record["id"]))
-    clients[None] = clients["HRIS"]
+    clients = {category: Client(whole, name) for category, name in giving_all(whole).items()}
     yield clients
     for client in clients.values():
         client.session.close()
+
+
+def giving_all(sandbox: Sandbox) -> dict[str | None, str]:
+    names: dict[str | None, str] = {}
+    for record in sandbox.records("integrations"):
+        names.setdefault(record["category"], record["id"])
+    return {**names, None: names["HRIS"]}
 
 
 def client_of(asking: dict[str | None, Client], model: Model) -> Client:
@@ -424,20 +428,18 @@ def test_the_first_tool_of_each_category_gives_all(asking: dict[str | None, Clie
         assert all(one["is_available"] for one in models)
 
 
-def test_integration_fields_of_records_are_those_of_the_integration(
-    asking: dict[str | None, Client],
-) -> None:
+def test_integration_fields_of_records_are_those_of_the_integration(fresh: Sandbox) -> None:
+    names = giving_all(fresh)
     for model in SERVED:
         if model.customised:
-            client = client_of(asking, model)
             known = {
                 field["id"]: field["key"]
-                for field in client.held("integration_fields")
+                for field in fresh.records("integration_fields", names[model.category])
                 if field["model"] == model.id and field["is_passthrough_enabled"]
             }
             shown = {
                 field["id"]: field["key"]
-                for record in client.held(model.id)
+                for record in fresh.records(model.id, names[model.category])
                 for field in record["integration_fields"] or ()
             }
             assert shown.items() <= known.items()
