@@ -9,6 +9,8 @@ INSTALLED := .venv/installed
 export UV_CONSTRAINT := $(CURDIR)/constraints.txt
 export UV_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 export UV_PYTHON := $(CURDIR)/$(BIN)/python
+# Tests start hundreds of processes: their imports are compiled once, not by each of them.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 
