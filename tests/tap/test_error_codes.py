@@ -245,6 +245,18 @@ def test_without_a_code_the_status_decides(night: Night, status: int) -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("status", "advice"),
+    [
+        (403, "Something between this machine and Kombo forbids the request."),
+        (404, "Kombo has nothing at this address. Check `api_url`."),
+        (418, "Kombo does not answer like this. Check `api_url`."),
+    ],
+)
+def test_a_status_without_a_code_says_what_to_do(night: Night, status: int, advice: str) -> None:
+    assert any(f"HTTP {status}. {advice}" in line for line in night.told((None, status)))
+
+
 @pytest.mark.parametrize("name", ENVELOPES)
 def test_what_is_no_code_decides_nothing(night: Night, name: str) -> None:
     assert len(night.asked(name)) == 1
