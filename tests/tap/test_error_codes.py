@@ -52,6 +52,7 @@ PAIRS = list(itertools.product(CODES_OF_ONE, STATUSES))
 
 WITHOUT_CODE = {
     200: RETRIED,
+    302: FAILED,
     400: FAILED,
     403: FAILED,
     404: FAILED,
@@ -248,6 +249,7 @@ def test_without_a_code_the_status_decides(night: Night, status: int) -> None:
 @pytest.mark.parametrize(
     ("status", "advice"),
     [
+        (302, "A redirect is never followed: the API key would go with it. Check `api_url`."),
         (403, "Something between this machine and Kombo forbids the request."),
         (404, "Kombo has nothing at this address. Check `api_url`."),
         (418, "Kombo does not answer like this. Check `api_url`."),
