@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -23,7 +22,7 @@ from psycopg import sql
 from demo.comparison import Record, Row, Table, differences, tables
 from demo.pipeline import PROJECT, Pipeline, PipelineError, plugins
 from demo.postgres import Postgres, postgres
-from demo.processes import running, stop_on_signals
+from demo.processes import private_folder, running, stop_on_signals
 from demo.screen import Screen
 from kombo_sandbox import Sandbox, SandboxError
 
@@ -302,7 +301,7 @@ def run(screen: Screen, log: Path, settings: Mapping[str, str]) -> None:
     screen.chapter("Starting")
     with contextlib.ExitStack() as stack:
         # Meltano's own files: private, because one of them holds the API key.
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="kombo-demo-"))
+        folder = stack.enter_context(private_folder("kombo-demo-"))
         if not settings:
             with screen.progress("Kombo's sandbox, a server with three connected tools."):
                 sandbox = stack.enter_context(running(start_sandbox, Sandbox.stop))
@@ -310,7 +309,7 @@ def run(screen: Screen, log: Path, settings: Mapping[str, str]) -> None:
         with screen.progress("PostgreSQL, a server with an empty database."):
             database = stack.enter_context(postgres())
         target = {"TARGET_POSTGRES_SQLALCHEMY_URL": database.url}
-        pipeline = Pipeline(Path(folder), {**settings, **target}, log)
+        pipeline = Pipeline(folder, {**settings, **target}, log)
         with screen.progress("Meltano's plugins: the tap and its targets.") as on_line:
             stack.enter_context(
                 plugins(

@@ -6,12 +6,10 @@ import contextlib
 import functools
 import json
 import signal
-import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, LiteralString
 from urllib.parse import quote
 
@@ -20,7 +18,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 from psycopg.types.json import set_json_loads
 
-from demo.processes import running
+from demo.processes import private_folder, running
 
 with warnings.catch_warnings():
     # It complains where there is no desktop session; its locks are then kept in /tmp.
@@ -74,9 +72,9 @@ def postgres() -> Iterator[Postgres]:
     """Start a server with an empty database; it and its data are gone at the end of the block."""
     # A socket's path must be short, so the data are not in the project's folder.
     with (
-        tempfile.TemporaryDirectory(prefix="kombo-postgres-") as folder,
+        private_folder("kombo-postgres-") as folder,
         running(
-            lambda: get_server(Path(folder) / "data", cleanup_mode="delete"),
+            lambda: get_server(folder / "data", cleanup_mode="delete"),
             lambda server: server.cleanup(),
         ) as server,
     ):

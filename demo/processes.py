@@ -1,4 +1,4 @@
-"""Processes that never outlive the one who started them, whatever signal comes, and when."""
+"""Processes and folders that never outlive who made them, whatever signal comes, and when."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -68,6 +69,15 @@ def running(start: Callable[[], Started], stop: Callable[[Started], object]) -> 
             started = start()
             stack.callback(_whole, stop, started)
         yield started
+
+
+@contextlib.contextmanager
+def private_folder(prefix: str) -> Iterator[Path]:
+    """Have a folder during the block that no other user can look into."""
+    with running(
+        lambda: tempfile.TemporaryDirectory(prefix=prefix), tempfile.TemporaryDirectory.cleanup
+    ) as folder:
+        yield Path(folder.name)
 
 
 def _whole(stop: Callable[[Started], object], started: Started) -> None:

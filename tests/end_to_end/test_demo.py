@@ -86,6 +86,37 @@ def test_a_demo_that_is_stopped_stops_all_that_it_has_started(
     assert left_behind(folder) == []
 
 
+STOPPED_IN_THE_MAKING = """
+import os, signal, tempfile
+from demo.processes import private_folder, stop_on_signals
+
+make = tempfile.mkdtemp
+
+def make_and_stop(*args, **kwargs):
+    folder = make(*args, **kwargs)
+    os.kill(os.getpid(), signal.SIGTERM)
+    return folder
+
+tempfile.mkdtemp = make_and_stop
+stop_on_signals()
+with private_folder("demo-"):
+    signal.pause()
+"""
+
+
+def test_a_folder_that_is_just_being_made_when_a_signal_comes_is_removed(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", STOPPED_IN_THE_MAKING],
+        cwd=PROJECT,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        timeout=60,
+        check=False,
+    )
+
+    assert ended.returncode == 128 + signal.SIGTERM
+    assert list(tmp_path.iterdir()) == []
+
+
 @contextlib.contextmanager
 def demo(folder: Path, **settings: str) -> Iterator[subprocess.Popen[str]]:
     def start() -> subprocess.Popen[str]:
