@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from kombo_sandbox import Sandbox
+from tap_kombo import writer
 from tap_kombo.tap import TapKombo
 from tests.tap_run import catalog_with, settings_for
 
@@ -71,6 +72,8 @@ def cost_of(kombo: Sandbox, monkeypatch: pytest.MonkeyPatch, number: int) -> Cos
     kombo.clear_requests()
     settings = settings_for(kombo, integration_ids=[kombo.integration_ids[number]])
     tap = TapKombo(config={**settings, "page_size": PAGE_SIZE}, catalog=catalog_with("ats_offers"))
+    # On a slow machine, a state more would come between the pages.
+    monkeypatch.setattr(writer, "STATE_INTERVAL", 3600.0)
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(Stdout(cost), write_through=True))  # type: ignore[type-var]
     threading.setprofile(cost.note)
     sys.setprofile(cost.note)
