@@ -25,7 +25,7 @@ from tests.end_to_end.conftest import CATALOG, held_by, rows_of
 from tests.tap_run import catalog_with, settings_for
 
 BIN = Path(sys.executable).parent
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds that anything may take on a machine that has much else to do."""
 
 SHIPPED = {"use_copy": True, "validate_records": False, "sanitize_null_text_characters": True}

@@ -59,12 +59,16 @@ def test_pipes_that_are_killed_at_random_lose_nothing(
             tap_settings={"page_size": chance.choice((1, 3, 10, 50)), "request_timeout_seconds": 2},
             target_settings={"batch_size_rows": chance.choice((1, 7, 40, 10_000))},
         )
-        for _ in range(chance.randint(2, 8)):
-            run_and_perhaps_kill(pipe, chance)
-        living_kombo.clear_faults()
-        pass_time(living_kombo)
-        pipe.run()
-        assert pipe.differences() == [], f"seed {seed}"
+        try:
+            for _ in range(chance.randint(2, 8)):
+                run_and_perhaps_kill(pipe, chance)
+            living_kombo.clear_faults()
+            pass_time(living_kombo)
+            pipe.run()
+            assert pipe.differences() == []
+        except AssertionError as error:
+            error.add_note(f"seed {seed}, {pipe}\n{pipe.logs}")
+            raise
 
 
 @pytest.mark.usefixtures("installed_plugins")

@@ -283,7 +283,8 @@ class History(RuleBasedStateMachine):
     def _plan(self, events: Sequence[Event]) -> None:
         """Tell the sandbox what is to happen in the next run."""
         passing, expired = MOST_PASSING, MOST_EXPIRED
-        for event in events:
+        # The oldest fault strikes: what passes must not come after what lasts, and hide it.
+        for event in sorted(events, key=lambda one: not isinstance(one, Lasts)):
             match event:
                 case Happens(operation, stream, integration, record, before_request):
                     if arguments := self._arguments(operation, stream, integration, record):

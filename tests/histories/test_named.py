@@ -131,6 +131,14 @@ def test_an_answer_that_is_none(history: TroubledHistory, what: str) -> None:
     history.ends_well()
 
 
+def test_what_lasts_is_what_a_read_ends_with_whatever_passes_meanwhile(
+    history: TroubledHistory,
+) -> None:
+    passes = Passes("half of the JSON", "ats_offers", skip=4, count=2)
+    history.run(How(page_size=1), [passes, Lasts("Kombo is down", "ats_offers", 0, skip=0)])
+    history.ends_well()
+
+
 @pytest.mark.parametrize("ahead", [40 * DAY, -40 * DAY])
 def test_a_machine_whose_clock_is_wrong(history: TroubledHistory, ahead: int) -> None:
     history.run(How(ahead=ahead, zone="Pacific/Kiritimati"))
