@@ -7,14 +7,15 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from benchmarks.places import HERE
+from demo.processes import private_folder
 
 TIMEOUT = 3600.0
 
@@ -102,11 +103,9 @@ def _own_environment() -> dict[str, str]:
     return {name: text for name, text in os.environ.items() if not name.startswith(foreign)}
 
 
-@contextlib.contextmanager
-def scratch() -> Iterator[Path]:
+def scratch() -> AbstractContextManager[Path]:
     """Have an empty folder during the block."""
-    with tempfile.TemporaryDirectory(prefix="kombo-bench-") as folder:
-        yield Path(folder)
+    return private_folder("kombo-bench-")
 
 
 @dataclass

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import resource
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.environments import TAP
-from benchmarks.measuring import FailedError
+from benchmarks.measuring import FailedError, scratch
 from benchmarks.options import Options
 from benchmarks.places import CACHE
 from benchmarks.results import Figures, run
@@ -40,8 +39,8 @@ def measure_pipeline(options: Options) -> Figures:
     nothing, alone = [], []
     TAP.install()
     with (
-        tempfile.TemporaryDirectory(prefix="kombo-bench-") as folder,
-        plugins(lambda: Pipeline(Path(folder), {}, log).install()),
+        scratch() as folder,
+        plugins(lambda: Pipeline(folder, {}, log).install()),
         StandIn(Shape(records=RECORDS)) as kombo,
         StandIn(Shape()) as empty,
     ):
@@ -63,7 +62,7 @@ def _load(kombo: StandIn, loader: Mapping[str, str], log: Path) -> dict[str, flo
     Raises:
         FailedError: Not all rows are there.
     """
-    with tempfile.TemporaryDirectory(prefix="kombo-bench-") as folder, postgres() as database:
+    with scratch() as folder, postgres() as database:
         settings = {
             "TAP_KOMBO_API_URL": kombo.url,
             "TAP_KOMBO_API_KEY": API_KEY,
@@ -73,7 +72,7 @@ def _load(kombo: StandIn, loader: Mapping[str, str], log: Path) -> dict[str, flo
             **{f"TARGET_POSTGRES_{name}": text for name, text in loader.items()},
         }
         cpu, wall = _children_cpu(), time.perf_counter()
-        Pipeline(Path(folder), settings, log).run("target-postgres")
+        Pipeline(folder, settings, log).run("target-postgres")
         used = {"wall": time.perf_counter() - wall, "cpu": _children_cpu() - cpu}
         [row] = database.rows("SELECT count(*) AS count FROM kombo.ats_offers")
         if row["count"] != kombo.shape.records:
