@@ -14,7 +14,7 @@ def read_time(text: str) -> datetime:
     """
     moment = datetime.fromisoformat(text)
     try:
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return _in_utc(moment)
     except OverflowError as error:
         raise ValueError(text) from error
 
@@ -26,8 +26,15 @@ def write_time(moment: datetime) -> str:
 
 
 def read_http_date(text: str | None) -> datetime | None:
-    """Read an HTTP `Date` header (RFC 9110, whole seconds); None where there is no valid one."""
+    """Read an HTTP `Date` header (RFC 9110, whole seconds); None where there is no valid one.
+
+    Of its three forms, one names no zone: it is UTC too.
+    """
     try:
-        return parsedate_to_datetime(text).astimezone(UTC) if text else None
+        return _in_utc(parsedate_to_datetime(text)) if text else None
     except (OverflowError, ValueError):
         return None
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

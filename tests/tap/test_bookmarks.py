@@ -7,6 +7,8 @@ import time
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from kombo_sandbox import Sandbox
 from tap_kombo.times import read_time, write_time
 from tests.tap_run import TapRun, catalog_with, run_tap, settings_for, tap_process
@@ -62,6 +64,28 @@ def test_this_machines_clock_does_not_matter(sandbox: Sandbox) -> None:
     bookmark = run.bookmark("ats_offers", sandbox.integration_ids[0])
     assert bookmark is not None
     assert abs(read_time(sandbox.clock()) - read_time(bookmark)) < timedelta(seconds=30)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        pytest.param("%a %b %e %H:%M:%S %Y", id="asctime"),
+        pytest.param("%A, %d-%b-%y %H:%M:%S GMT", id="RFC 850"),
+        pytest.param("%a, %d %b %Y %H:%M:%S -0000", id="no zone"),
+    ],
+)
+def test_a_time_in_an_old_form_is_utc_too(sandbox: Sandbox, form: str) -> None:
+    """RFC 9110, 5.6.7: some name no zone, and mean UTC; not the zone of this machine."""
+    now = read_time(sandbox.clock())
+    sandbox.fault(headers={"Date": now.strftime(form)})
+    settings = settings_for(sandbox, lookback_seconds=0)
+
+    run = run_tap(settings, catalog=OFFERS, env={"TZ": "America/New_York"})
+
+    assert run.code == 0
+    bookmark = run.bookmark("ats_offers", sandbox.integration_ids[0])
+    assert bookmark is not None
+    assert timedelta(0) <= now - read_time(bookmark) < timedelta(minutes=1)
 
 
 def test_a_bookmark_never_moves_back(sandbox: Sandbox) -> None:
