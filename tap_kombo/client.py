@@ -417,5 +417,6 @@ def _pause(tries: int, asked: float | None, *, longest: float = LONGEST_PAUSE) -
     """
     if asked is not None:
         return min(asked, longest) + random.uniform(0, 0.5)  # noqa: S311  # no secret depends on it
-    backoff: float = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**tries)
+    # A limit may be met a thousand times, and no number is that large.
+    backoff: float = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(tries, 10))
     return backoff * random.uniform(0.75, 1.25)  # noqa: S311

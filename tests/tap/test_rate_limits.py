@@ -11,7 +11,7 @@ import pytest
 from kombo_sandbox import Sandbox
 from kombo_sandbox.handle import Request
 from tap_kombo.times import read_time, write_time
-from tests.tap_run import TapRun, catalog_with, run_tap, settings_for, state_at
+from tests.tap_run import Haste, TapRun, catalog_with, run_tap, settings_for, state_at
 
 OFFERS = catalog_with("ats_offers")
 LOG_URL = "https://app.kombo.dev/my-prod/logs?interactionId=123456"
@@ -139,6 +139,24 @@ def test_a_limit_that_does_not_say_how_long_is_tried_again() -> None:
 
         assert run.code == 0, run.stderr
         assert run.ids("ats_offers") == sorted(r["id"] for r in sandbox.records("ats_offers"))
+
+
+def test_a_limit_may_be_waited_for_a_thousand_times(sandbox: Sandbox) -> None:
+    integration_id = sandbox.integration_ids[0]
+    sandbox.fault(
+        "/ats/offers",
+        integration_id=integration_id,
+        status=429,
+        code=TOOL_LIMIT,
+        count=1100,
+        headers={"ratelimit-reset": ""},
+    )
+    settings = settings_for(sandbox, integration_ids=[integration_id], max_wait_seconds=86_400)
+
+    run = run_tap(settings, catalog=OFFERS, haste=Haste(shorter=1e9))
+
+    assert run.code == 0, run.stderr
+    assert run.ids("ats_offers")
 
 
 @pytest.mark.parametrize(
