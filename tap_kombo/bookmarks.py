@@ -84,23 +84,26 @@ class Bookmarks:
     def judge(self, integration_id: str, streams: Iterable[str], now: datetime) -> None:
         """Make void, with a warning, the bookmarks that would leave something out.
 
-        A place from the future goes too: its read would end with a bookmark from the future.
+        So are places where a read was cut off: after one from the future its bookmark would be from
+        the future, and after one that is too old no deletion would be told of what it had read.
 
         Args:
             integration_id: Whose bookmarks.
             streams: The incremental streams that are to be read.
             now: Kombo's clock.
         """
+        oldest = now - KOMBO_REMEMBERS
         too_old: list[str] = []
         from_the_future: list[str] = []
         for stream in streams:
             bookmark = self._bookmark(stream, integration_id)
             resume = self._resume(stream, integration_id)
-            if resume and resume.started > now:
+            if resume and not oldest <= resume.started <= now:
                 del self._partitions[stream][integration_id]["resume"]
-            if bookmark and bookmark > now:
+            last_read = bookmark or (resume.started if resume else now)
+            if last_read > now:
                 from_the_future.append(stream)
-            elif bookmark and bookmark < now - KOMBO_REMEMBERS:
+            elif last_read < oldest:
                 too_old.append(stream)
         self._from_the_future.update((stream, integration_id) for stream in from_the_future)
         self._too_old.update((stream, integration_id) for stream in too_old)
@@ -238,10 +241,10 @@ class Bookmarks:
 
 
 FROM_THE_FUTURE = (
-    "their bookmarks were later than Kombo's clock, so they tell nothing of what has changed."
+    "by the state they were read later than Kombo's clock, so it tells nothing of what has changed."
 )
 TOO_OLD = (
-    "their bookmarks were more than 14 days old, and Kombo forgets deletions after that. Rows that "
+    "they were last read more than 14 days ago, and Kombo forgets deletions after that. Rows that "
     "Kombo has forgotten keep their last values: they are those that this read does not write."
 )
 

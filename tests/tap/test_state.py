@@ -147,6 +147,18 @@ def test_a_place_from_the_future_is_void(sandbox: Sandbox) -> None:
     assert read_time(bookmark) < read_time(new) <= read_time(sandbox.clock())
 
 
+def test_a_first_read_that_began_in_the_future_is_told_to_begin_again(sandbox: Sandbox) -> None:
+    first, second = sandbox.integration_ids
+    resume = {"cursor": "c", "started": "2999-01-01T00:00:00.000Z", "since": None}
+
+    run = read_with(sandbox, state_of(partition(first, None, resume=resume)))
+
+    assert asked_since(sandbox) == {first: None, second: None}
+    [warning] = run.warnings
+    assert first in warning
+    assert "later than Kombo's clock" in warning
+
+
 @pytest.mark.parametrize(
     ("days", "is_read_whole"), [(13.9, False), (14.1, True)], ids=["13.9 days", "14.1 days"]
 )
@@ -215,6 +227,28 @@ def test_a_whole_read_for_an_old_bookmark_goes_on_where_it_was_cut_off(sandbox: 
 
     truth = [r["id"] for r in sandbox.records("ats_offers", first)]
     assert run.ids("ats_offers") == sorted(truth[10:])
+
+
+@pytest.mark.parametrize(
+    ("days", "is_read_whole"), [(13.9, False), (14.1, True)], ids=["13.9 days", "14.1 days"]
+)
+def test_a_first_read_goes_on_as_long_as_kombo_remembers_deletions(
+    sandbox: Sandbox, days: float, *, is_read_whole: bool
+) -> None:
+    """What was deleted, of what had been read already, would never be told."""
+    first, _ = sandbox.integration_ids
+    settings = {"page_size": 10, "integration_ids": [first]}
+    read_with(sandbox, None, **settings)
+    [cursor, *_] = [r.params["cursor"] for r in sandbox.requests() if "cursor" in r.params]
+    resume = {"cursor": cursor, "started": ago(sandbox, days=days), "since": None}
+
+    sandbox.clear_requests()
+    run = read_with(sandbox, state_of(partition(first, None, resume=resume)), **settings)
+
+    asked = [r.params.get("cursor") for r in sandbox.requests() if r.path == "/ats/offers"]
+    assert asked[0] == (None if is_read_whole else cursor)
+    warned = [w for w in run.warnings if first in w and "more than 14 days" in w]
+    assert len(warned) == is_read_whole
 
 
 def test_a_bookmark_without_partitions_is_told_and_not_taken_for_each_integration(
