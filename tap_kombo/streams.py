@@ -16,7 +16,7 @@ from singer_sdk import SchemaDirectory, StreamSchema, Tap
 from singer_sdk.authenticators import BearerTokenAuthenticator
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.helpers.types import Context
-from singer_sdk.singerlib import Catalog
+from singer_sdk.singerlib import Catalog, CatalogEntry, StreamMetadata
 from singer_sdk.streams.rest import HTTPRequest, PageContext, RESTStream
 
 from tap_kombo.answers import INTEGRATION, INTEGRATION_MODELS, PACKAGES, PAGES, Listing
@@ -354,7 +354,27 @@ def check_catalog(catalog: Any) -> Catalog | None:
             )
         entry.key_properties = entry.key_properties or list(models[name].key)
         entry.replication_key = models[name].behaviour.replication_key
+        entry.replication_method = _replication_method(entry)
     return catalog
+
+
+def _replication_method(entry: CatalogEntry) -> str | None:
+    """Find how a stream is to be read; None for as it is mostly read.
+
+    A stream without a replication key is always read whole: many catalogs have one method for all.
+
+    Raises:
+        InputError: It would be read whole each time, and nobody would know.
+    """
+    root = entry.metadata.get(())
+    forced = root.forced_replication_method if isinstance(root, StreamMetadata) else None
+    method = entry.replication_method or forced
+    if method not in (None, "INCREMENTAL", "FULL_TABLE"):
+        raise InputError(
+            f"The catalog has the replication method {method!r} for {entry.tap_stream_id}: it must "
+            "be INCREMENTAL or FULL_TABLE, or be left away."
+        )
+    return method if entry.replication_key else "FULL_TABLE"
 
 
 NEW_CATALOG = "Make a new one with `tap-kombo --discover`."

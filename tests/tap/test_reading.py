@@ -218,6 +218,27 @@ def test_a_stream_that_the_catalog_wants_whole_is_read_whole_each_time(sandbox: 
     assert first.bookmark("ats_offers", sandbox.integration_ids[0]) is None
 
 
+def test_a_stream_that_can_only_be_read_whole_stays_so_whatever_the_catalog_says(
+    sandbox: Sandbox,
+) -> None:
+    """A rule for all streams, as in meltano.yml, is for those that can be read otherwise."""
+    catalog = catalog_with("integration_fields")
+    for entry in catalog["streams"]:
+        entry["replication_method"] = "INCREMENTAL"
+    settings = settings_for(sandbox, integration_ids=sandbox.integration_ids[:1], page_size=2)
+
+    whole = run_tap(settings, catalog=catalog)
+    [cursor, *_] = [r.params["cursor"] for r in sandbox.requests() if "cursor" in r.params]
+    resume = {"cursor": cursor, "started": sandbox.clock(), "since": None}
+    cut_off = {"context": {"integration_id": sandbox.integration_ids[0]}, "resume": resume}
+    state = {"bookmarks": {"integration_fields": {"partitions": [cut_off]}}}
+    run = run_tap(settings, catalog=catalog, state=state)
+
+    assert run.records["integration_fields"] == whole.records["integration_fields"][2:]
+    assert run.warnings == []
+    assert run.bookmark("integration_fields", sandbox.integration_ids[0]) is None
+
+
 def test_a_catalog_without_keys_and_methods_changes_nothing(sandbox: Sandbox) -> None:
     catalog = catalog_with("ats_offers")
     for entry in catalog["streams"]:
