@@ -95,11 +95,16 @@ def test_a_tap_whose_target_is_killed_ends_with_one_line_and_asks_nothing_more(p
 
 
 def cut_off(pipe: Pipe, requests: int, victims: Sequence[str], signum: signal.Signals) -> None:
-    """Run until Kombo has seen so many requests, and kill; things happen before and after."""
+    """Run until Kombo has seen so many requests, and kill; things happen before and after.
+
+    Kombo answers no more than these, so that the run cannot end before.
+    """
     pipe.sandbox.clear_requests()
+    pipe.sandbox.fault(hang=True, skip=requests)
     with pipe.running() as flow:
         flow.wait_until(lambda: len(pipe.sandbox.requests()) >= requests)
         live(pipe.sandbox)
         flow.kill(victims, signum)
         assert flow.wait() != (0, 0), "it was too late"
+    pipe.sandbox.clear_faults()
     pass_time(pipe.sandbox)
