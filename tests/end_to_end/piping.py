@@ -119,6 +119,19 @@ class Pipe:
             tap_process.stdout.close()
             yield Flow(tap_process, target_process)
 
+    @contextlib.contextmanager
+    def held(self, requests: int) -> Iterator[Flow]:
+        """Start both ends, and hold the tap back when Kombo has answered so many requests.
+
+        The next one is never answered: so the run cannot end before the block has begun.
+        """
+        self.sandbox.clear_requests()
+        self.sandbox.fault(hang=True, skip=requests)
+        with self.running() as flow:
+            flow.wait_until(lambda: len(self.sandbox.requests()) > requests)
+            self.sandbox.clear_faults()
+            yield flow
+
     def run(self) -> None:
         """Run to the end, in good health."""
         with self.running() as flow:

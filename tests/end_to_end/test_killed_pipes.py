@@ -17,7 +17,7 @@ from tests.end_to_end.living_kombo import PAGE_SIZE, STREAMS, live, pass_time
 from tests.end_to_end.piping import Pipe
 
 Kill = tuple[int, Sequence[str], signal.Signals]
-"""How many requests Kombo has seen by then, who is killed, and how.
+"""How many requests Kombo has answered by then, who is killed, and how.
 
 Within three requests the target still starts. What kills the target leaves the state as it was,
 so these come first: else there would be nothing left to read.
@@ -80,9 +80,7 @@ def test_a_later_read_that_is_killed_again_and_again_brings_all_changes(pipe: Pi
 
 
 def test_a_tap_whose_target_is_killed_ends_with_one_line_and_asks_nothing_more(pipe: Pipe) -> None:
-    pipe.sandbox.clear_requests()
-    with pipe.running() as flow:
-        flow.wait_until(lambda: len(pipe.sandbox.requests()) >= 30)
+    with pipe.held(30) as flow:
         flow.kill(["target"], KILL)
         assert flow.wait() == (1, -KILL)
     asked = len(pipe.sandbox.requests())
@@ -95,16 +93,9 @@ def test_a_tap_whose_target_is_killed_ends_with_one_line_and_asks_nothing_more(p
 
 
 def cut_off(pipe: Pipe, requests: int, victims: Sequence[str], signum: signal.Signals) -> None:
-    """Run until Kombo has seen so many requests, and kill; things happen before and after.
-
-    Kombo answers no more than these, so that the run cannot end before.
-    """
-    pipe.sandbox.clear_requests()
-    pipe.sandbox.fault(hang=True, skip=requests)
-    with pipe.running() as flow:
-        flow.wait_until(lambda: len(pipe.sandbox.requests()) >= requests)
+    """Run until Kombo has answered so many requests, and kill; things happen before and after."""
+    with pipe.held(requests) as flow:
         live(pipe.sandbox)
         flow.kill(victims, signum)
-        assert flow.wait() != (0, 0), "it was too late"
-    pipe.sandbox.clear_faults()
+        assert flow.wait() != (0, 0), pipe.logs
     pass_time(pipe.sandbox)

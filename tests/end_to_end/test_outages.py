@@ -11,10 +11,10 @@ import pytest
 from demo.postgres import Postgres, postgres
 from kombo_sandbox import Sandbox
 from tests.end_to_end.living_kombo import PAGE_SIZE, STREAMS, live, pass_time
-from tests.end_to_end.piping import Flow, Pipe, wait_until
+from tests.end_to_end.piping import Pipe, wait_until
 
 MIDDLE = 60
-"""Requests that Kombo has seen by then; a whole read has about 170."""
+"""Requests that Kombo has answered by then; a whole read has about 170."""
 
 
 @pytest.fixture
@@ -33,8 +33,7 @@ def pipe(living_kombo: Sandbox, database: Postgres, tmp_path: Path) -> Pipe:
 
 
 def test_a_run_outlives_a_restart_of_kombo(pipe: Pipe) -> None:
-    with pipe.running() as flow:
-        wait_for_requests(pipe, flow, MIDDLE)
+    with pipe.held(MIDDLE) as flow:
         pipe.sandbox.restart()
         assert flow.wait() == (0, 0), pipe.logs
 
@@ -49,8 +48,7 @@ def test_a_run_outlives_a_restart_of_kombo(pipe: Pipe) -> None:
 def test_a_run_outlives_a_network_that_is_cut_for_a_while(
     pipe: Pipe, fault: dict[str, Any]
 ) -> None:
-    with pipe.running() as flow:
-        wait_for_requests(pipe, flow, MIDDLE)
+    with pipe.held(MIDDLE) as flow:
         pipe.sandbox.fault(count=8, **fault)
         assert flow.wait() == (0, 0), pipe.logs
 
@@ -60,8 +58,7 @@ def test_a_run_outlives_a_network_that_is_cut_for_a_while(
 def test_after_a_network_that_was_gone_too_long_the_next_run_brings_the_rest(pipe: Pipe) -> None:
     # All reads try again at the same time, not one after the other.
     settings = {**pipe.tap_settings, "concurrency": 16}
-    with replace(pipe, tap_settings=settings).running() as flow:
-        wait_for_requests(pipe, flow, MIDDLE)
+    with replace(pipe, tap_settings=settings).held(MIDDLE) as flow:
         pipe.sandbox.fault(close=True)
         assert flow.wait() == (1, 0), pipe.logs
     assert "Traceback" not in pipe.logs
@@ -96,8 +93,3 @@ def test_after_a_restart_of_postgresql_the_next_run_brings_the_rest(
         own.run()
 
         assert own.differences() == []
-
-
-def wait_for_requests(pipe: Pipe, flow: Flow, requests: int) -> None:
-    flow.wait_until(lambda: len(pipe.sandbox.requests()) >= requests)
-    assert flow.tap.poll() is None, pipe.logs
