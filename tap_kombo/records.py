@@ -103,7 +103,9 @@ class RecordShape:
             for name in properties
             if name in known and mask["properties", name]
         ]
-        self._not_additional = known | mapped
+        # Also what the schema does not know yet.
+        deselected = {crumb[1] for crumb, selected in mask.items() if crumb and not selected}
+        self._not_additional = known | mapped | deselected
         self._own = {name for name in OWN_FIELDS & set(properties) if mask["properties", name]}
         self._warned: set[str] = set()
         is_whole = all(mask.values()) and {"integration_id", "additional_fields"} <= self._own

@@ -71,12 +71,20 @@ def test_a_wrong_value_with_deselected_parts_is_left_out_whole(
     assert record["application"] is None
 
 
-def test_keys_come_even_if_they_are_deselected(sandbox: Sandbox) -> None:
-    catalog = catalog_with("ats_offers", deselected=["ats_offers.id", "ats_offers.changed_at"])
+@pytest.mark.parametrize("path", [["nickname"], ["nickname", "properties", "first"]])
+def test_what_the_schema_does_not_know_can_be_deselected_too(path: list[str]) -> None:
+    catalog = catalog_with("ats_offers", deselected=["ats_offers.status"])
+    [entry] = [e for e in catalog["streams"] if e["tap_stream_id"] == "ats_offers"]
+    del entry["schema"]["properties"]["status"]
+    entry["metadata"].append({"breadcrumb": ["properties", *path], "metadata": {"selected": False}})
+    with Sandbox(integrations=1, offers=1, seed=4) as sandbox:
+        [offer] = sandbox.records("ats_offers")
+        sandbox.patch("ats_offers", offer["id"], {"nickname": {"first": "Deselected"}, "more": 1})
 
-    run = run_tap(settings_for(sandbox), catalog=catalog)
+        run = run_tap(settings_for(sandbox), catalog=catalog)
 
-    assert all(record["id"] and record["changed_at"] for record in run.records["ats_offers"])
+    assert b"Deselected" not in run.stdout
+    assert run.records["ats_offers"][0]["additional_fields"] == {"more": 1}
 
 
 def test_an_older_catalog_keeps_new_fields_in_additional_fields(sandbox: Sandbox) -> None:
