@@ -16,18 +16,17 @@ from singer_sdk import SchemaDirectory, StreamSchema, Tap
 from singer_sdk.authenticators import BearerTokenAuthenticator
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.helpers.types import Context
-from singer_sdk.singerlib import Catalog, CatalogEntry, StreamMetadata
 from singer_sdk.streams.rest import HTTPRequest, PageContext, RESTStream
 
 from tap_kombo.answers import INTEGRATION, INTEGRATION_MODELS, PACKAGES, PAGES, Listing
 from tap_kombo.bookmarks import Bookmarks
 from tap_kombo.client import KomboClient
-from tap_kombo.errors import InputError, KomboError
+from tap_kombo.errors import KomboError
 from tap_kombo.filters import fingerprint, parameters
 from tap_kombo.maps import mapped_fields
 from tap_kombo.reader import CursorPaginator, Job, walk
 from tap_kombo.records import DECODER, RecordShape
-from tap_kombo.settings import base_url, guess
+from tap_kombo.settings import base_url
 from tap_kombo.times import write_time
 
 INTEGRATION_PATH = "/integrations/{integration_id}"
@@ -321,69 +320,3 @@ LEFT_OUT = {
 What is no list needs no row: the attachments of one application or candidate are fetched from
 the tool itself, forms describe what can be written, DATEV's endpoints are for actions in one tool.
 """
-
-
-def check_catalog(catalog: Any) -> Catalog | None:
-    """Make sure that a catalog is one of this tap's before anything is selected by it.
-
-    Many catalogs leave keys away; what they do not say is as the tap's own catalog has it.
-
-    Args:
-        catalog: What was read from the catalog file, or the SDK's `Catalog`; None for none.
-
-    Raises:
-        InputError: It is not a Singer catalog, or has a stream that the tap does not have.
-    """
-    if not catalog:
-        return None
-    if not isinstance(catalog, Catalog):
-        entries = catalog.get("streams") if isinstance(catalog, dict) else None
-        if not isinstance(entries, list) or not all(map(_is_catalog_entry, entries)):
-            raise InputError(
-                'The catalog is not a Singer catalog: it must be an object like {"streams": '
-                f'[{{"tap_stream_id": "ats_offers", "schema": {{...}}}}]}}. {NEW_CATALOG}'
-            )
-        return check_catalog(Catalog.from_dict(catalog))
-    models = {model.name: model for model in MODELS}
-    for entry in catalog.streams:
-        name = entry.tap_stream_id
-        if name not in models:
-            raise InputError(
-                f"The catalog has a stream {name!r}, which tap-kombo does not have"
-                f"{guess(name, models)}. {NEW_CATALOG}"
-            )
-        entry.key_properties = entry.key_properties or list(models[name].key)
-        entry.replication_key = models[name].behaviour.replication_key
-        entry.replication_method = _replication_method(entry)
-    return catalog
-
-
-def _replication_method(entry: CatalogEntry) -> str | None:
-    """Find how a stream is to be read; None for as it is mostly read.
-
-    A stream without a replication key is always read whole: many catalogs have one method for all.
-
-    Raises:
-        InputError: It would be read whole each time, and nobody would know.
-    """
-    root = entry.metadata.get(())
-    forced = root.forced_replication_method if isinstance(root, StreamMetadata) else None
-    method = entry.replication_method or forced
-    if method not in (None, "INCREMENTAL", "FULL_TABLE"):
-        raise InputError(
-            f"The catalog has the replication method {method!r} for {entry.tap_stream_id}: it must "
-            "be INCREMENTAL or FULL_TABLE, or be left away."
-        )
-    return method if entry.replication_key else "FULL_TABLE"
-
-
-NEW_CATALOG = "Make a new one with `tap-kombo --discover`."
-
-
-def _is_catalog_entry(entry: object) -> bool:
-    return (
-        isinstance(entry, dict)
-        and isinstance(entry.get("tap_stream_id"), str)
-        and isinstance(entry.get("schema"), dict)
-        and isinstance(entry["schema"].get("properties"), dict)
-    )

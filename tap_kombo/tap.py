@@ -41,10 +41,11 @@ from singer_sdk.tap_base import CliTestOptionValue
 
 from tap_kombo import cli, filters, inspection, maps, settings
 from tap_kombo.bookmarks import Bookmarks, check_state
+from tap_kombo.catalog import check_catalog
 from tap_kombo.client import KomboClient
 from tap_kombo.errors import InputError, KomboError, RunFailedError
 from tap_kombo.reader import Job, Reader, Unread, Visit
-from tap_kombo.streams import INTEGRATION_PATH, MODELS, KomboStream, check_catalog
+from tap_kombo.streams import INTEGRATION_PATH, MODELS, KomboStream
 from tap_kombo.summary import Summary
 from tap_kombo.times import read_time
 from tap_kombo.writer import Writer

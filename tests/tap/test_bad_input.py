@@ -200,24 +200,6 @@ def test_an_unknown_stream_in_the_catalog_is_named_with_a_guess() -> None:
     assert_refused(run_tap(GOOD, catalog=catalog), "'ats_ofers'", "ats_offers meant", "--discover")
 
 
-@pytest.mark.parametrize("place", ["entry", "metadata"])
-@pytest.mark.parametrize("method", ["LOG_BASED", "incremental", 5])
-def test_a_way_of_reading_that_the_tap_does_not_have_is_refused(method: object, place: str) -> None:
-    """The stream would be read whole each time, and have no bookmark."""
-    catalog = catalog_with("ats_offers")
-    [entry] = [one for one in catalog["streams"] if one["tap_stream_id"] == "ats_offers"]
-    if place == "entry":
-        entry["replication_method"] = method
-    else:
-        del entry["replication_method"]
-        [root] = [item for item in entry["metadata"] if not item["breadcrumb"]]
-        root["metadata"]["forced-replication-method"] = method
-
-    assert_refused(
-        run_tap(GOOD, catalog=catalog), "ats_offers", repr(method), "INCREMENTAL or FULL_TABLE"
-    )
-
-
 def test_a_catalog_that_is_none_is_refused() -> None:
     assert_refused(run_tap(GOOD, catalog={"tables": []}), "not a Singer catalog")
 

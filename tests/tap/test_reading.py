@@ -206,18 +206,6 @@ def test_a_bookmark_counts_more_than_start_date(sandbox: Sandbox) -> None:
             assert request.params["updated_after"] == bookmark
 
 
-def test_a_stream_that_the_catalog_wants_whole_is_read_whole_each_time(sandbox: Sandbox) -> None:
-    catalog = catalog_with("ats_offers")
-    [entry] = [e for e in catalog["streams"] if e["tap_stream_id"] == "ats_offers"]
-    entry["replication_method"] = "FULL_TABLE"
-    first = run_tap(settings_for(sandbox), catalog=catalog)
-
-    second = run_tap(settings_for(sandbox), state=first.state, catalog=catalog)
-
-    assert len(second.records["ats_offers"]) == len(sandbox.records("ats_offers"))
-    assert first.bookmark("ats_offers", sandbox.integration_ids[0]) is None
-
-
 def test_a_stream_that_can_only_be_read_whole_stays_so_whatever_the_catalog_says(
     sandbox: Sandbox,
 ) -> None:
@@ -237,18 +225,3 @@ def test_a_stream_that_can_only_be_read_whole_stays_so_whatever_the_catalog_says
     assert run.records["integration_fields"] == whole.records["integration_fields"][2:]
     assert run.warnings == []
     assert run.bookmark("integration_fields", sandbox.integration_ids[0]) is None
-
-
-def test_a_catalog_without_keys_and_methods_changes_nothing(sandbox: Sandbox) -> None:
-    catalog = catalog_with("ats_offers")
-    for entry in catalog["streams"]:
-        for name in ("key_properties", "replication_key", "replication_method"):
-            entry.pop(name, None)
-        for item in entry["metadata"]:
-            for name in ("table-key-properties", "replication-key", "valid-replication-keys"):
-                item["metadata"].pop(name, None)
-
-    run = run_tap(settings_for(sandbox), catalog=catalog)
-
-    assert run.messages[0]["key_properties"] == ["id"]
-    assert run.bookmark("ats_offers", sandbox.integration_ids[0]) is not None
