@@ -123,7 +123,7 @@ def can_give(details: Fields, model: str) -> bool | None:
     for read_model in read_models:
         if read_model.id == model:
             return read_model.is_available
-    return None if family.upper() == category else False
+    return False if category.lower() in FAMILIES - {family} else None
 
 
 FAMILIES = frozenset({"ats", "hris", "lms", "assessment"})

@@ -85,6 +85,25 @@ def test_details_that_say_little_are_no_reason_to_leave_anything_out(sandbox: Sa
     assert run.bookmark("ats_jobs", integration_id) is not None
 
 
+@pytest.mark.parametrize("category", ["ats", "ATS_NEXT", "", "HRIS"])
+def test_only_another_category_is_a_reason_to_leave_models_out(
+    sandbox: Sandbox, category: str
+) -> None:
+    """Kombo may add categories, and write them otherwise."""
+    integration_id = sandbox.integration_ids[0]
+    data = f'{{"id":"x","category":"{category}","read_models":[]}}'
+    sandbox.fault(
+        path=f"/integrations/{integration_id}", body=f'{{"status":"success","data":{data}}}'
+    )
+
+    run = run_tap(
+        settings_for(sandbox, integration_ids=[integration_id]), catalog=catalog_with("ats_offers")
+    )
+
+    assert run.code == 0
+    assert (run.bookmark("ats_offers", integration_id) is None) == (category == "HRIS")
+
+
 def test_an_integration_that_kombo_does_not_know_costs_one_request(sandbox: Sandbox) -> None:
     unknown = "personio:111111111111111111111111"
 
