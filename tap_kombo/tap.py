@@ -249,9 +249,8 @@ class TapKombo(Tap):
         Only the main thread handles signals and writes, so no line is cut; but it does not leave
         its place here either, because that could be in the middle of a line.
         """
-        if not self._is_reading:
-            raise SystemExit(128 + signum)
-        if self._stop.is_set():
+        # Where nothing is written, nothing has to end in order: no thread is waited for either.
+        if self._stop.is_set() or not self._is_reading:
             os._exit(128 + signum)
         self._stopped_by = signal.Signals(signum)
         self._stop.set()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from kombo_sandbox import Sandbox
-from tests.tap_run import catalog_with, run_tap, settings_for
+from tests.tap_run import catalog_with, run_tap, settings_for, tap_process
 
 
 @pytest.fixture
@@ -146,6 +149,20 @@ def test_the_test_option_names_what_is_wrong(sandbox: Sandbox) -> None:
     assert len(run.stdout.decode().splitlines()) == len(sandbox.integration_ids)
     [error] = run.errors
     assert unknown in error
+
+
+@pytest.mark.parametrize("fault", [{"hang": True}, {"status": 429}], ids=["hung", "waiting"])
+def test_the_test_option_ends_with_a_signal(sandbox: Sandbox, fault: dict[str, Any]) -> None:
+    sandbox.fault(f"/integrations/{sandbox.integration_ids[0]}", **fault)
+
+    with tap_process(settings_for(sandbox), "--test") as process:
+        while not any(r.path.startswith("/integrations/") for r in sandbox.requests()):
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        _, stderr = process.communicate(timeout=10)
+
+    assert process.returncode == 143
+    assert b"Traceback" not in stderr
 
 
 def test_the_test_option_proves_the_key(sandbox: Sandbox) -> None:
