@@ -262,6 +262,8 @@ class Reader:
         self._agenda = Agenda(concurrency)
         self._mistake: KomboError | None = None
         self._run_error: KomboError | None = None
+        self._is_key_known = False
+        self._is_answered = False
         self._integration_errors: dict[str, KomboError] = {}
 
     def read(self, visits: Sequence[Visit], jobs: int) -> Iterator[Page | Unread | None]:
@@ -313,6 +315,7 @@ class Reader:
             now = self._client.prove_key(self._key_check)
         except KomboError as error:
             self._run_error = error
+        self._is_key_known = now is not None
         self._agenda.begin([partial(self._visit, visit, now) for visit in visits])
 
     def _visit(self, visit: Visit, now: datetime | None) -> None:
@@ -326,6 +329,7 @@ class Reader:
             if self._run_error:
                 raise self._run_error
             details = self._client.get(visit.request, DETAILS)
+            self._is_answered = True
         except KomboError as failure:
             error = failure
             is_for_all = error.outcome.is_integration_wide or error.outcome is Outcome.STOP_RUN
@@ -361,6 +365,7 @@ class Reader:
                     raise error
                 pages = walk(job, self._client)
             page = next(pages)
+            self._is_answered = True
             self._put(page)
             if page.next:
                 self._agenda.go_on(partial(self._read, job, pages))
@@ -381,10 +386,13 @@ class Reader:
     def _outage(self, error: KomboError) -> KomboError | None:
         """Find out whether it is all of Kombo that does not answer.
 
-        Else thousands of reads would each find it out for themselves, one after the other.
+        Else thousands of reads would each find it out for themselves, one after the other. A check
+        of the key that never worked, while other things did, tells nothing.
         """
         could_be = {errors.BROKEN_NETWORK, errors.NO_HTTP, errors.BROKEN_SERVER}
         if self._run_error or error.rule not in could_be:
+            return None
+        if self._is_answered and not self._is_key_known:
             return None
         try:
             is_there = self._client.prove_key(self._key_check)

@@ -173,6 +173,19 @@ def test_an_outage_of_all_of_kombo_ends_the_run_instead_of_failing_read_by_read(
     assert run.messages[-1]["type"] == "STATE"
 
 
+def test_a_check_of_the_key_that_never_works_ends_no_run(sandbox: Sandbox) -> None:
+    broken, *others = sandbox.integration_ids
+    sandbox.fault(path="/check-api-key", status=503)
+    sandbox.fault(path="/ats/offers", integration_id=broken, status=503)
+
+    run = run_tap(settings_for(sandbox, concurrency=2), catalog=OFFERS, haste=Haste())
+
+    assert run.code == 1
+    [error] = run.errors
+    assert error.startswith(f"Could not read {broken} (ats_offers): HTTP 503")
+    assert all(run.bookmark("ats_offers", other) for other in others)
+
+
 def test_an_integration_that_kombo_cannot_read_ends_no_others(sandbox: Sandbox) -> None:
     broken, *others = sandbox.integration_ids
     sandbox.fault(path="/ats/offers", integration_id=broken, status=500)
