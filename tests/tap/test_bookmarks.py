@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from kombo_sandbox import Sandbox
 from tap_kombo.times import read_time, write_time
-from tests.tap_run import TapRun, catalog_with, run_tap, settings_for, tap_process
+from tests.tap.raw_server import Asked, Broken, RawKombo, http, page
+from tests.tap_run import Haste, TapRun, catalog_with, run_tap, settings_for, tap_process
 
 OFFERS = catalog_with("ats_offers")
 
@@ -183,20 +184,69 @@ def test_what_changed_since_a_run_was_killed_comes_with_the_next_one(sandbox: Sa
 def test_a_refused_resume_point_means_reading_from_the_bookmark(sandbox: Sandbox) -> None:
     integration_id = sandbox.integration_ids[0]
     settings = settings_for(sandbox, integration_ids=[integration_id], page_size=50)
-    resume = {"cursor": "long gone", "started": "2025-01-01T00:00:00.000Z", "since": None}
-    state = {
-        "bookmarks": {
-            "ats_offers": {
-                "partitions": [{"context": {"integration_id": integration_id}, "resume": resume}]
-            }
-        }
-    }
+    state = cut_off_at("long gone", sandbox)
 
     run = run_tap(settings, state=state, catalog=OFFERS)
 
     assert run.code == 0
+    assert [r.params.get("cursor") for r in sandbox.requests() if r.path == "/ats/offers"][:2] == [
+        "long gone",
+        None,
+    ]
     truth = sorted(record["id"] for record in sandbox.records("ats_offers", integration_id))
     assert run.ids("ats_offers") == truth
+
+
+def cut_off_at(cursor: str, sandbox: Sandbox) -> dict[str, Any]:
+    """Build the state of a first read that was cut off at a cursor."""
+    context = {"integration_id": sandbox.integration_ids[0]}
+    began = read_time(sandbox.clock()) - timedelta(hours=5)
+    resume = {"cursor": cursor, "started": write_time(began), "since": None}
+    partition = {"context": context, "resume": resume}
+    return {"bookmarks": {"ats_offers": {"partitions": [partition]}}}
+
+
+class AnotherKombo(RawKombo):
+    """Its cursors of yesterday are no use, and it says so in another way."""
+
+    def __init__(self, answer: bytes) -> None:
+        super().__init__({"personio:x": Broken(lambda asked: [self._answer(asked, answer)])})
+
+    @staticmethod
+    def _answer(asked: Asked, answer: bytes) -> bytes:
+        return answer if asked.cursor == "stale" else http(page("2"))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        http(b'{"status":"error","error":{"code":"PLATFORM.CURSOR_EXPIRED"}}', status="400 Bad"),
+        http(b"gone", status="404 Not Found"),
+        http(b"{}", status="500 Internal Server Error"),
+        http(page("1", cursor='"stale"')),
+    ],
+    ids=["a code of its own", "not found", "its own failure", "a circle"],
+)
+def test_a_resume_point_that_is_of_no_use_does_not_stand_in_the_way(
+    sandbox: Sandbox, answer: bytes
+) -> None:
+    """How Kombo refuses a cursor that it has forgotten is not documented."""
+    state = cut_off_at("stale", sandbox)
+    [partition] = state["bookmarks"]["ats_offers"]["partitions"]
+    partition["context"]["integration_id"] = "personio:x"
+    partition["resume"]["started"] = write_time(datetime.now(UTC) - timedelta(hours=5))
+    with AnotherKombo(answer) as kombo:
+        settings = {
+            "api_key": "ks_dev_raw",
+            "api_url": kombo.url,
+            "integration_ids": ["personio:x"],
+        }
+
+        run = run_tap(settings, state=state, catalog=OFFERS, haste=Haste())
+
+    assert run.code == 0, run.stderr
+    assert {"personio:x-1", "2"} <= set(run.ids("ats_offers"))
+    assert "resume" not in run.partition("ats_offers", "personio:x")
 
 
 def test_a_cursor_refused_in_the_middle_starts_the_read_again(sandbox: Sandbox) -> None:
