@@ -146,19 +146,26 @@ class Bookmarks:
         bookmark = started - self._lookback
         return max(bookmark, last) if last else bookmark
 
-    def page_written(self, stream: str, integration_id: str, resume: ResumePoint) -> None:
-        """Note the place after a page: the bookmark itself stays until the read is complete."""
-        place = {
+    def page_written(self, stream: str, integration_id: str, resume: ResumePoint | None) -> None:
+        """Note the place after a page: the bookmark itself stays until the read is complete.
+
+        Args:
+            stream: The stream that is read.
+            integration_id: The integration that is read.
+            resume: The place; None for a read that would begin again.
+        """
+        partition = self._own_partition(stream, integration_id)
+        self._pages[stream, integration_id] += 1
+        partition["pages"] = self._pages[stream, integration_id]
+        if resume is None:
+            return
+        partition["resume"] = {
             "cursor": resume.cursor,
             "started": write_time(resume.started),
             "since": resume.since,
         }
         if scope := self._scopes[stream]:
-            place["filters"] = scope
-        partition = self._own_partition(stream, integration_id)
-        partition["resume"] = place
-        self._pages[stream, integration_id] += 1
-        partition["pages"] = self._pages[stream, integration_id]
+            partition["resume"]["filters"] = scope
 
     def read_completed(
         self,

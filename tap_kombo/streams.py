@@ -124,12 +124,15 @@ class KomboStream(RESTStream[str | None]):
 
         What is read on from where it was cut off is of two times: what was read before may have
         changed since. So the changes since the read's begin are read after it, as one job more.
+        Where changes cannot be asked for, or are not, the read begins again.
         """
         since = self.since(integration_id)
-        resume = self._source.bookmarks.resume_point(self.name, integration_id, since)
         job = self._job(integration_id, since)
-        if resume is None or self.replication_method == "FULL_TABLE":
-            return replace(job, resume=resume)
+        if self.replication_method == "FULL_TABLE":
+            return job
+        resume = self._source.bookmarks.resume_point(self.name, integration_id, since)
+        if resume is None:
+            return job
 
         def catch_up(started: datetime) -> Job:
             bookmark = self._source.bookmarks.after(self.name, integration_id, started)

@@ -123,11 +123,12 @@ class Writer:
 
     def _move_bookmark(self, page: Page) -> None:
         job = page.job
+        stream = self._streams[job.stream]
+        is_incremental = stream.replication_method == "INCREMENTAL"
         if page.next:
-            self._bookmarks.page_written(job.stream, job.integration_id, page.next)
+            resume = page.next if is_incremental else None
+            self._bookmarks.page_written(job.stream, job.integration_id, resume)
         else:
-            stream = self._streams[job.stream]
-            is_incremental = stream.replication_method == "INCREMENTAL"
             self._bookmarks.read_completed(
                 job.stream,
                 job.integration_id,
