@@ -44,7 +44,7 @@ from tap_kombo.bookmarks import Bookmarks, check_state
 from tap_kombo.catalog import check_catalog
 from tap_kombo.client import KomboClient
 from tap_kombo.errors import InputError, KomboError, RunFailedError
-from tap_kombo.reader import Job, Reader, Unread, Visit
+from tap_kombo.reader import Job, Page, Reader, Unread, Visit
 from tap_kombo.streams import INTEGRATION_PATH, MODELS, KomboStream
 from tap_kombo.summary import Summary
 from tap_kombo.times import read_time
@@ -184,12 +184,12 @@ class TapKombo(Tap):
         )
         broken: set[tuple[str, str]] = set()
         for event in reader.read(visits, len(visits) * len(streams)):
-            if event is None:
+            if not isinstance(event, Page):
                 writer.check_pipe()
                 writer.write_state()
-            elif isinstance(event, Unread):
+            if isinstance(event, Unread):
                 summary.unread([job for job in event.jobs if job.read not in broken], event.error)
-            elif event.job.read not in broken:
+            elif event and event.job.read not in broken:
                 try:
                     records = writer.write_page(event)
                 except KomboError as error:

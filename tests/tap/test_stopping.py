@@ -149,6 +149,21 @@ def test_a_pipe_closed_while_nothing_comes_ends_the_run_too(
     assert "closed the pipe" in error
 
 
+def test_a_pipe_closed_while_only_failures_come_ends_the_run_too() -> None:
+    with Sandbox(integrations=120, offers=1, seed=6) as sandbox:
+        sandbox.fault("/ats/offers", status=403, delay=0.3)
+        with tap_process(settings_for(sandbox), catalog=OFFERS) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            process.stdout.close()
+            process.wait(5)
+            assert process.stderr is not None
+            log = process.stderr.read()
+
+    assert process.returncode == 1
+    assert b"The target has closed the pipe" in log
+
+
 def test_a_signal_that_ends_the_target_too_is_told_by_the_exit_status(sandbox: Sandbox) -> None:
     sandbox.fault(path="/ats/offers", delay=0.3)
     with tap_process(settings_for(sandbox, page_size=5), catalog=OFFERS) as process:
