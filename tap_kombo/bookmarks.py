@@ -82,7 +82,7 @@ class Bookmarks:
         self._from_the_future: set[tuple[str, str]] = set()
 
     def judge(self, integration_id: str, streams: Iterable[str], now: datetime) -> None:
-        """Make void, with a warning, the bookmarks that would leave something out.
+        """Make void the bookmarks that would leave something out; `tell` says so.
 
         So are places where a read was cut off: after one from the future its bookmark would be from
         the future, and after one that is too old no deletion would be told of what it had read.
@@ -93,22 +93,24 @@ class Bookmarks:
             now: Kombo's clock.
         """
         oldest = now - KOMBO_REMEMBERS
-        too_old: list[str] = []
-        from_the_future: list[str] = []
         for stream in streams:
-            bookmark = self._bookmark(stream, integration_id)
             resume = self._resume(stream, integration_id)
             if resume and not oldest <= resume.started <= now:
                 del self._partitions[stream][integration_id]["resume"]
-            last_read = bookmark or (resume.started if resume else now)
-            if last_read > now:
-                from_the_future.append(stream)
-            elif last_read < oldest:
-                too_old.append(stream)
-        self._from_the_future.update((stream, integration_id) for stream in from_the_future)
-        self._too_old.update((stream, integration_id) for stream in too_old)
-        for names, reason in ((from_the_future, FROM_THE_FUTURE), (too_old, TOO_OLD)):
-            if names:
+            last = self._last(stream, integration_id)
+            if last is None or last <= now:
+                begun = resume.started if resume else now
+                last = self._bookmark(stream, integration_id) or begun
+            if last > now:
+                self._from_the_future.add((stream, integration_id))
+            elif last < oldest:
+                self._too_old.add((stream, integration_id))
+
+    def tell(self, integration_id: str, streams: Iterable[str]) -> None:
+        """Warn of the bookmarks that are void, of the streams that are read indeed."""
+        reads = [(stream, integration_id) for stream in streams]
+        for void, reason in ((self._from_the_future, FROM_THE_FUTURE), (self._too_old, TOO_OLD)):
+            if names := [stream for stream, name in reads if (stream, name) in void]:
                 logger.warning(
                     "%s: everything is read again of %s: %s",
                     integration_id,
@@ -251,19 +253,21 @@ FROM_THE_FUTURE = (
     "by the state they were read later than Kombo's clock, so it tells nothing of what has changed."
 )
 TOO_OLD = (
-    "they were last read more than 14 days ago, and Kombo forgets deletions after that. Rows that "
-    "Kombo has forgotten keep their last values: they are those that this read does not write."
+    "they were read up to a time more than 14 days ago, and Kombo forgets deletions after that: "
+    "rows of what it has forgotten keep their last values."
 )
 
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
+OURS = {"replication_key_value", "resume", "pages"}
+"""What the tap itself writes into a partition, one of them at least."""
 
 
 def _index(state: Mapping[str, Any], stream: str) -> dict[str, dict[str, Any]]:
     """Find the partitions of a stream: integration -> partition."""
     bookmark = state.get("bookmarks", {}).get(stream, {})
     partitions = bookmark.get("partitions", [])
-    if bookmark.get("replication_key_value") is not None:
+    if any(bookmark[name] is not None for name in bookmark.keys() - {"partitions"}):
         logger.warning(
             "The state's bookmark for %s is for no integration in particular, so it does not "
             "count: what has no bookmark of its own is read from the beginning.",
@@ -280,6 +284,15 @@ def _index(state: Mapping[str, Any], stream: str) -> dict[str, dict[str, Any]]:
             "The state has integrations of %s more than once: the earliest counts.", stream
         )
         partitions[:] = index.values()
+    foreign = [name for name, p in index.items() if p.keys() > {"context"} and not OURS & p.keys()]
+    if foreign:
+        logger.warning(
+            "The state tells nothing that counts of %d integrations of %s: they are read from the "
+            "beginning. The first is %s.",
+            len(foreign),
+            stream,
+            foreign[0],
+        )
     return index
 
 

@@ -118,11 +118,13 @@ class Visit:
         jobs: Makes the jobs, by Kombo's clock at the begin of the run (None if it did not say);
             called once, when it is this integration's turn, because the jobs of thousands of
             integrations are many.
+        begin: Is told which streams are read indeed, before they are.
     """
 
     integration_id: str
     request: HTTPRequest
     jobs: Callable[[datetime | None], Sequence[Job]]
+    begin: Callable[[Sequence[str]], object]
 
 
 class CursorPaginator(BaseAPIPaginator[str | None]):
@@ -352,10 +354,10 @@ class Reader:
             lost = {job.stream for job in jobs if can_give(details.data, job.stream) is False}
         if lost:
             self._give_up([job for job in jobs if job.stream in lost], error)
+        found = [job for job in jobs if job.stream not in lost]
+        visit.begin([job.stream for job in found])
         to_read = []
-        for job in jobs:
-            if job.stream in lost:
-                continue
+        for job in found:
             if details and job.listing.decoder is DETAILS:
                 with self._failures_of(job):
                     self._put(_page(job, details, started=details.sent_at, upcoming=None))

@@ -176,6 +176,7 @@ class TapKombo(Tap):
                 integration_id,
                 self._details_request(integration_id),
                 partial(self._jobs, streams, integration_id),
+                partial(self.bookmarks.tell, integration_id),
             )
             for integration_id in sorted(integration_ids, key=longest_read, reverse=True)
         ]

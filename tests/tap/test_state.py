@@ -205,6 +205,27 @@ def test_a_start_date_that_is_later_than_a_void_bookmark_leaves_nothing_out(
     assert asked_since(sandbox) == {first: last, second: start}
 
 
+def test_a_bookmark_from_the_future_is_none_also_with_other_filters(sandbox: Sandbox) -> None:
+    first, second = sandbox.integration_ids
+    state = state_of(partition(first, "2999-01-01T00:00:00Z", filters="0123456789abcdef"))
+    start = ago(sandbox, days=1)
+
+    run = read_with(sandbox, state, start_date=start)
+
+    assert asked_since(sandbox) == {first: None, second: start}
+    assert any("later than Kombo's clock" in warning for warning in run.warnings)
+
+
+def test_nothing_is_told_of_what_is_not_read(sandbox: Sandbox) -> None:
+    first, _ = sandbox.integration_ids
+    sandbox.set_integration(first, unavailable_models=["ats_offers"])
+
+    run = read_with(sandbox, state_of(partition(first, ago(sandbox, days=30))))
+    sandbox.set_integration(first, unavailable_models=[])
+
+    assert run.warnings == []
+
+
 def test_after_a_bookmark_from_the_future_start_date_limits_nothing(sandbox: Sandbox) -> None:
     first, second = sandbox.integration_ids
     state = state_of(partition(first, "2999-01-01T00:00:00Z"))
@@ -262,6 +283,41 @@ def test_a_bookmark_without_partitions_is_told_and_not_taken_for_each_integratio
     assert set(asked_since(sandbox).values()) == {None}
     assert any("ats_offers" in w and "no integration in particular" in w for w in run.warnings)
     assert set(run.state["bookmarks"]["ats_offers"]) == {"partitions"}
+
+
+@pytest.mark.parametrize(
+    "bookmark",
+    [
+        {"changed_at": "2026-01-01T00:00:00Z"},
+        {"replication_key_signpost": "2026-01-01T00:00:00Z", "progress_markers": {"a": 1}},
+        {"starting_replication_value": "2026-01-01T00:00:00Z", "partitions": []},
+    ],
+    ids=["of old", "cut off", "begun"],
+)
+def test_what_another_kind_of_tap_has_left_is_told(
+    sandbox: Sandbox, bookmark: dict[str, Any]
+) -> None:
+    run = read_with(sandbox, {"bookmarks": {"ats_offers": bookmark}})
+
+    assert set(asked_since(sandbox).values()) == {None}
+    [warning] = run.warnings
+    assert "ats_offers" in warning
+    assert "no integration in particular" in warning
+
+
+def test_a_partition_that_another_kind_of_tap_has_left_is_told(sandbox: Sandbox) -> None:
+    first, second = sandbox.integration_ids
+    markers = {"replication_key": "changed_at", "replication_key_value": ago(sandbox, days=1)}
+    kept = ago(sandbox, days=2)
+
+    run = read_with(
+        sandbox, state_of(partition(first, None, progress_markers=markers), partition(second, kept))
+    )
+
+    assert asked_since(sandbox) == {first: None, second: kept}
+    [warning] = run.warnings
+    assert first in warning
+    assert "ats_offers" in warning
 
 
 def test_duplicate_partitions_count_as_the_earliest_one(sandbox: Sandbox) -> None:
