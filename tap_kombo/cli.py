@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 import sys
 from typing import Any
 
@@ -22,6 +23,10 @@ from singer_sdk.plugin_base import PluginBase, SingerCommand
 from tap_kombo.errors import InputError, KomboError, RunFailedError, internal
 
 logger = logging.getLogger("tap-kombo")
+
+PREFIX = "TAP_KOMBO_"
+FALSY = frozenset({"false", "0", "no", "off"})
+"""What means false in the environment."""
 
 
 class PatientCommand(SingerCommand):
@@ -150,12 +155,18 @@ def check_environment(tap: type[PluginBase]) -> None:
     """Make sure that settings from the environment can be read.
 
     Raises:
-        InputError: A number or a list is not written as one.
+        InputError: A number, a list, or what is true or false, is not written as one.
     """
     try:
-        _ = tap._env_var_config  # noqa: SLF001  # listed in tap.py
+        read = tap._env_var_config  # noqa: SLF001  # listed in tap.py
     except ValueError:
         raise InputError(
             "A setting in the environment is not of its type: in TAP_KOMBO_... variables, "
             "numbers are digits, and lists and objects are JSON."
         ) from None
+    # The SDK takes for false whatever it does not take for true.
+    false = [f"{PREFIX}{name.upper()}" for name, value in read.items() if value is False]
+    if wrong := [name for name in false if os.environ[name].lower() not in FALSY]:
+        raise InputError(
+            *(f"The setting {name} in the environment must be true or false." for name in wrong)
+        )

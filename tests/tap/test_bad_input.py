@@ -204,11 +204,39 @@ def test_a_catalog_that_is_none_is_refused() -> None:
     assert_refused(run_tap(GOOD, catalog={"tables": []}), "not a Singer catalog")
 
 
-def test_a_wrong_setting_in_the_environment_is_one_sentence() -> None:
-    env = {
-        "TAP_KOMBO_API_KEY": GOOD["api_key"],
-        "TAP_KOMBO_INTEGRATION_IDS": json.dumps(GOOD["integration_ids"]),
-        "TAP_KOMBO_PAGE_SIZE": "many",
+def run_with_environment(**settings: str) -> TapRun:
+    """Run with settings from the environment, which are good but for these."""
+    good = {
+        "API_KEY": KEY,
+        "INTEGRATION_IDS": json.dumps(GOOD["integration_ids"]),
+        "API_URL": GOOD["api_url"],
     }
+    env = {f"TAP_KOMBO_{name}": text for name, text in {**good, **settings}.items()}
+    return run_tap({}, "--config", "ENV", "--test=schema", env=env)
 
-    assert_refused(run_tap({}, "--config", "ENV", env=env), "environment", "digits")
+
+def test_a_wrong_setting_in_the_environment_is_one_sentence() -> None:
+    assert_refused(run_with_environment(PAGE_SIZE="many"), "environment", "digits")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        pytest.param("INCLUDE_DELETED", "", id="empty"),
+        pytest.param("INCLUDE_DELETED", "y", id="y"),
+        pytest.param("IGNORE_UNSUPPORTED_FILTERS", "TRUE ", id="a space behind"),
+        pytest.param("FLATTENING_ENABLED", KEY, id="the key in the wrong place"),
+    ],
+)
+def test_what_is_neither_true_nor_false_in_the_environment_is_not_false(
+    name: str, text: str
+) -> None:
+    assert_refused(run_with_environment(**{name: text}), f"TAP_KOMBO_{name} ", "true or false")
+
+
+def test_true_and_false_have_many_names_in_the_environment() -> None:
+    run = run_with_environment(
+        INCLUDE_DELETED="No", IGNORE_UNSUPPORTED_FILTERS="ON", FLATTENING_ENABLED="0"
+    )
+
+    assert run.code == 0
