@@ -20,6 +20,7 @@ from singer_sdk.exceptions import (
 )
 from singer_sdk.plugin_base import PluginBase, SingerCommand
 
+from tap_kombo import settings
 from tap_kombo.errors import InputError, KomboError, RunFailedError, internal
 
 logger = logging.getLogger("tap-kombo")
@@ -152,7 +153,7 @@ def read_object(path: str, what: str) -> dict[str, Any]:
 
 
 def check_environment(tap: type[PluginBase]) -> None:
-    """Make sure that settings from the environment can be read.
+    """Make sure that settings from the environment can be read, and warn of what are none.
 
     Raises:
         InputError: A number, a list, or what is true or false, is not written as one.
@@ -170,3 +171,8 @@ def check_environment(tap: type[PluginBase]) -> None:
         raise InputError(
             *(f"The setting {name} in the environment must be true or false." for name in wrong)
         )
+    given = [name.removeprefix(PREFIX) for name in os.environ if name.startswith(PREFIX)]
+    meant = [name for name in given if not name.startswith("_")]  # else an extra of Meltano's
+    known = {"LOGLEVEL", *map(str.upper, settings.NAMES)}  # the first is the SDK's
+    for warning in settings.unknown(meant, known, PREFIX):
+        logger.warning(warning)

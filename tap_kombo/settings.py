@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -134,6 +134,8 @@ FROM_THE_SDK = frozenset(
 )
 """Settings of the SDK's stream maps and flattening; the SDK checks them itself."""
 
+NAMES = FROM_THE_SDK.union(SETTINGS.wrapped)
+
 INTEGERS = {
     "page_size": (1, 250),
     "lookback_seconds": (0, 86_400 * 14),
@@ -174,18 +176,28 @@ def problems(config: Mapping[str, Any]) -> list[str]:
 
 def warnings(config: Mapping[str, Any]) -> Iterator[str]:
     """Say what is mostly a mistake, but can be read with."""
-    known = {*SETTINGS.wrapped, *FROM_THE_SDK}
-    for name in config:
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            guess = f": is `{close[0]}` meant?" if close else "."
-            yield f"The setting `{name}` does not exist and is ignored{guess}"
+    yield from unknown(config, NAMES)
     start_date = config.get("start_date")
     if start_date and read_time(start_date) > datetime.now(UTC):
         yield (
             f"The setting `start_date` is {start_date!r}, which is in the future: what has changed "
             "before the first read of an integration is never read."
         )
+
+
+def unknown(names: Iterable[str], known: Collection[str], prefix: str = "") -> Iterator[str]:
+    """Say which settings do not exist.
+
+    Args:
+        names: Those that are set.
+        known: Those that there are.
+        prefix: What all of them begin with where they are set, for the sentence.
+    """
+    for name in names:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            guess = f": is `{prefix}{close[0]}` meant?" if close else "."
+            yield f"The setting `{prefix}{name}` does not exist and is ignored{guess}"
 
 
 def guess(name: str, names: Iterable[str]) -> str:

@@ -240,3 +240,12 @@ def test_true_and_false_have_many_names_in_the_environment() -> None:
     )
 
     assert run.code == 0
+
+
+def test_a_variable_that_is_no_setting_is_a_warning_with_a_guess() -> None:
+    run = run_with_environment(FILTER="{}", LOGLEVEL="INFO", _SELECT="[]")
+
+    assert run.code == 0
+    [warning] = run.warnings
+    assert "`TAP_KOMBO_FILTER`" in warning
+    assert "`TAP_KOMBO_FILTERS` meant" in warning
