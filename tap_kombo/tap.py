@@ -8,9 +8,9 @@ How a record gets from Kombo to stdout, one way:
     writer.py   on the main thread alone         -> RECORD, bookmark, STATE
 
 What the tap uses of the SDK's private names, all in all: `_validate_config`, `_handle_termination`,
-`_config` and `_env_var_config` (here and in cli.py), `_generate_schema_messages` (writer.py),
-`_increment_stream_state` (streams.py), `pop_deselected_record_properties` (records.py). The
-version of the SDK is pinned for them, and tests hold each.
+`_config`, `_ConfigInput` and `_env_var_config` (here and in cli.py), `_generate_schema_messages`
+(writer.py), `_increment_stream_state` (streams.py), `pop_deselected_record_properties`
+(records.py). The version of the SDK is pinned for them, and tests hold each.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from singer_sdk.helpers.capabilities import (
     PluginCapabilities,
     TapCapabilities,
 )
+from singer_sdk.plugin_base import _ConfigInput
 from singer_sdk.singerlib import Catalog
 from singer_sdk.streams.rest import HTTPRequest
 from singer_sdk.tap_base import CliTestOptionValue
@@ -285,14 +286,20 @@ class TapKombo(Tap):
         tap.sync_all()
 
     @classmethod
-    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
-        """Read the settings, after a look at where they come from."""
+    def cb_config(
+        cls,
+        ctx: click.Context,  # noqa: ARG003
+        param: click.Option,  # noqa: ARG003
+        value: tuple[str, ...],
+    ) -> _ConfigInput:
+        """Read the settings, once: what comes through a pipe is not there a second time."""
+        config: dict[str, Any] = {}
         for source in value:
             if source == "ENV":
                 cli.check_environment(cls)
             else:
-                cli.read_object(source, "settings")
-        return super().cb_config(ctx, param, value)
+                config |= cli.read_object(source, "settings")
+        return _ConfigInput(config=config, parse_env="ENV" in value)
 
     @classmethod
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tap_kombo import settings
-from tests.tap_run import TapRun, catalog_with, run_tap
+from tests.tap_run import TAP, TapRun, catalog_with, run_tap
 
 KEY = "ks_dev_secret_of_ours"
 GOOD: dict[str, Any] = {
@@ -135,6 +136,35 @@ def test_an_unreadable_file_is_named(
     run = run_tap({} if option == "config" else GOOD, f"--{option}", str(path))
 
     assert_refused(run, option.replace("config", "settings"), *words)
+
+
+@pytest.mark.parametrize("path", ["-", "/dev/stdin"])
+def test_settings_from_a_pipe_are_read_once(path: str) -> None:
+    """Who keeps the key off the disk writes `--config <(sops -d ...)`."""
+    process = subprocess.run(
+        [TAP, "--config", path, "--test=schema"],
+        input=json.dumps(GOOD).encode(),
+        capture_output=True,
+        check=False,
+    )
+    run = TapRun(process.returncode, process.stdout, process.stderr.decode())
+
+    assert run.code == 0, run.errors
+    assert run.schemas
+
+
+def test_of_several_settings_files_the_later_wins(tmp_path: Path) -> None:
+    earlier = tmp_path / "earlier.json"
+    earlier.write_text(json.dumps({**GOOD, "page_size": 0, "concurrency": 0}))
+
+    assert_refused(run_tap({"page_size": 250}, "--config", str(earlier)), "`concurrency` is 0")
+
+
+def test_a_settings_file_may_be_in_utf_16(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({**GOOD, "concurrency": 4.0}), encoding="utf-16")
+
+    assert_refused(run_tap({}, "--config", str(path)), "`concurrency` is 4.0,")
 
 
 def test_a_file_that_is_nested_without_end_is_not_valid_json(tmp_path: Path) -> None:
