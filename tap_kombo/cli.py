@@ -80,6 +80,11 @@ def patient_command(command: click.Command, logger: logging.Logger) -> PatientCo
     for param in command.params:
         if param.name in {"state", "catalog"}:
             param.type = JsonFile(param.name)
+        if param.name == "test" and isinstance(param, click.Option):
+            param.help = (
+                "Prove the key and each integration, and print what each can give. "
+                "Use --test=schema to print the schemas only."
+            )
     return PatientCommand(
         name=command.name,
         callback=command.callback,

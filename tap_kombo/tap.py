@@ -306,7 +306,13 @@ class TapKombo(Tap):
         """Prove the key and each integration, and print what each can give.
 
         The SDK's own test reads a record of each stream, of the first integration only.
+
+        Raises:
+            InputError: There is no such test.
         """
+        tests = [test.value for test in CliTestOptionValue]
+        if value not in tests:
+            raise InputError(f"The option `--test` is {value!r}, but takes {', '.join(tests)}.")
         if value != CliTestOptionValue.All.value:
             super().cb_test(ctx, param, value)
             return

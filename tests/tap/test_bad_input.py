@@ -279,3 +279,16 @@ def test_a_variable_that_is_no_setting_is_a_warning_with_a_guess() -> None:
     [warning] = run.warnings
     assert "`TAP_KOMBO_FILTER`" in warning
     assert "`TAP_KOMBO_FILTERS` meant" in warning
+
+
+def test_a_test_that_the_tap_does_not_have_is_refused() -> None:
+    """The SDK takes it for its own test, which prints records."""
+    assert_refused(run_tap(GOOD, "--test=records"), "`--test`", "'records'", "all, schema")
+
+
+def test_the_help_tells_what_the_taps_own_test_does() -> None:
+    run = run_tap({}, "--help")
+
+    told = " ".join(run.stdout.decode().split())
+    assert "sync a single record" not in told
+    assert "--test TEXT Prove the key and each integration" in told
