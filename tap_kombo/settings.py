@@ -211,8 +211,8 @@ def _is_header_value(value: str) -> bool:
 
 
 def _is_integration_id(value: str) -> bool:
-    """It stands in a header and in paths."""
-    return _is_header_value(value) and not set(value) & set("/?#%\\{}")
+    """It stands in a header and in paths, and is no piece of a list that was cut."""
+    return _is_header_value(value) and not set(value) & set("/?#%\\{}[]\"',")
 
 
 def _api_key(value: object) -> Iterator[str]:

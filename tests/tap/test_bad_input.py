@@ -45,6 +45,9 @@ def assert_refused(run: TapRun, *words: str) -> None:
         ),
         pytest.param("integration_ids", ["a:b", ""], ["Entry 2"], id="an empty integration id"),
         pytest.param("integration_ids", ["a:b", "a/../b"], ["Entry 2"], id="an id with a path"),
+        pytest.param("integration_ids", ['["a:b'], ["Entry 1"], id="an id that begins a list"),
+        pytest.param("integration_ids", ["a:b']"], ["Entry 1"], id="an id that ends a list"),
+        pytest.param("integration_ids", ["a:b,c:d"], ["Entry 1"], id="an id that is two"),
         pytest.param("integration_ids", ["a:b", 3], ["Entry 2"], id="a number as integration id"),
         pytest.param(
             "integration_ids", ["a:b", "c:d", "a:b"], ["'a:b' more than once"], id="a duplicate id"
@@ -81,7 +84,9 @@ def test_a_wrong_setting_is_named_in_one_sentence(
 
 
 def test_good_settings_are_no_problem() -> None:
-    assert settings.problems(settings.with_defaults(GOOD)) == []
+    own = {**GOOD, "integration_ids": ["personio:B1hu5NGyhdjSq5X3hxEz4bAN", "a_b.c-d:1"]}
+
+    assert settings.problems(settings.with_defaults(own)) == []
 
 
 @pytest.mark.parametrize(
