@@ -138,7 +138,8 @@ NAMES = FROM_THE_SDK.union(SETTINGS.wrapped)
 
 INTEGERS = {
     "page_size": (1, 250),
-    "lookback_seconds": (0, 86_400 * 14),
+    # Near the 14 days for which Kombo remembers deletions, each read would be a whole one.
+    "lookback_seconds": (0, 86_400 * 7),
     "concurrency": (1, 64),
     "request_timeout_seconds": (1, 3600),
     "max_wait_seconds": (0, 86_400),

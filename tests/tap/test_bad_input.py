@@ -63,6 +63,9 @@ def assert_refused(run: TapRun, *words: str) -> None:
         pytest.param("page_size", True, ["1 to 250"], id="page_size true"),
         pytest.param("page_size", 1.5, ["1 to 250"], id="page_size 1.5"),
         pytest.param("concurrency", 0, ["1 to 64"], id="concurrency 0"),
+        pytest.param(
+            "lookback_seconds", 86_400 * 7 + 1, ["0 to 604800"], id="lookback of more than a week"
+        ),
         pytest.param("include_deleted", "no", ["true or false"], id="include_deleted as string"),
         pytest.param("start_date", "yesterday", ["start_date", "not a time"], id="no date"),
         pytest.param("start_date", "2026-13-01", ["start_date", "not a time"], id="month 13"),
