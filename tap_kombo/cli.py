@@ -5,7 +5,6 @@ The SDK answers most of them with a traceback.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import os
@@ -68,11 +67,14 @@ class JsonFile(click.ParamType):  # type: ignore[type-arg]  # generic only in ne
         if not isinstance(value, str):
             return value
         content = read_file(value, self._what)
-        return (
-            read_state(content, value)
-            if self._what == "state"
-            else read_json(content, value, self._what)
-        )
+        if self._what == "state":
+            return read_state(content, value)
+        catalog = read_json(content, value, self._what)
+        if catalog is None:
+            raise InputError(
+                f"The catalog file {value} holds null: leave --catalog away to read all streams."
+            )
+        return catalog
 
 
 def patient_command(command: click.Command, logger: logging.Logger) -> PatientCommand:
@@ -129,20 +131,21 @@ def read_state(content: bytes, path: str) -> Any:
     """Read a state: one JSON object, or all that a target has told, one on each line.
 
     Targets append a line for each state that is safe. The last whole one counts: a target that was
-    killed may have left half a line. None from a file in which there is nothing yet.
+    killed may have left half a line. None from a file in which there is nothing yet, or null.
 
     Raises:
         InputError: There is no state in it.
     """
-    if not content.strip():
-        logger.warning("The state file %s is empty: everything is read.", path)
-        return None
     whole_lines = [
         line for line in content[: content.rfind(b"\n") + 1].splitlines() if line.strip()
     ]
-    with contextlib.suppress(InputError):
-        return read_json(b"".join(whole_lines[-1:]), path, "state")
-    return read_json(content, path, "state")
+    try:
+        state = read_json(b"".join(whole_lines[-1:]), path, "state")
+    except InputError:
+        state = read_json(content, path, "state") if content.strip() else None
+    if state is None:
+        logger.warning("The state file %s is empty: everything is read.", path)
+    return state
 
 
 def read_object(path: str, what: str) -> dict[str, Any]:

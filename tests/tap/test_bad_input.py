@@ -242,6 +242,13 @@ def test_a_catalog_that_is_none_is_refused() -> None:
     assert_refused(run_tap(GOOD, catalog={"tables": []}), "not a Singer catalog")
 
 
+def test_a_catalog_file_that_holds_null_is_not_taken_for_none(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.json"
+    path.write_text("null")
+
+    assert_refused(run_tap(GOOD, "--catalog", str(path)), "catalog.json holds null", "--catalog")
+
+
 def run_with_environment(**settings: str) -> TapRun:
     """Run with settings from the environment, which are good but for these."""
     good = {

@@ -69,9 +69,16 @@ def test_without_a_state_everything_is_read(sandbox: Sandbox, state: Any) -> Non
     assert any("(0 of them changes only)" in line for line in run.log)
 
 
-def test_an_empty_state_file_is_no_state_and_is_told(sandbox: Sandbox, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\n", b"null", b'{"bookmarks": {}}\nnull\n'],
+    ids=["empty", "a line", "null", "null at last"],
+)
+def test_an_empty_state_file_is_no_state_and_is_told(
+    sandbox: Sandbox, tmp_path: Path, content: bytes
+) -> None:
     path = tmp_path / "state.json"
-    path.write_bytes(b"\n")
+    path.write_bytes(content)
 
     run = run_tap(settings_for(sandbox), "--state", str(path), catalog=OFFERS)
 
