@@ -12,6 +12,7 @@ import sys
 from typing import Any
 
 import click
+import msgspec
 from singer_sdk.exceptions import (
     ConfigValidationError,
     MapExpressionError,
@@ -134,7 +135,7 @@ def read_state(content: bytes, path: str) -> Any:
     killed may have left half a line. None from a file in which there is nothing yet, or null.
 
     Raises:
-        InputError: There is no state in it.
+        InputError: There is no state in it, or one that could not be written again.
     """
     whole_lines = [
         line for line in content[: content.rfind(b"\n") + 1].splitlines() if line.strip()
@@ -143,6 +144,13 @@ def read_state(content: bytes, path: str) -> Any:
         state = read_json(b"".join(whole_lines[-1:]), path, "state")
     except InputError:
         state = read_json(content, path, "state") if content.strip() else None
+    try:
+        msgspec.json.encode(state)
+    except UnicodeEncodeError:
+        raise InputError(
+            f"The state file {path} holds half a character (a lone surrogate), which cannot be "
+            "written again: mend it."
+        ) from None
     if state is None:
         logger.warning("The state file %s is empty: everything is read.", path)
     return state

@@ -231,6 +231,14 @@ def test_a_foreign_state_is_refused_instead_of_reading_everything_again(
     assert_refused(run_tap(GOOD, state=state), *words)
 
 
+def test_a_state_that_could_not_be_written_again_is_refused(tmp_path: Path) -> None:
+    """A lone surrogate is valid JSON, but no text."""
+    path = tmp_path / "state.json"
+    path.write_text(r'{"bookmarks": {}, "\ud800": 1}')
+
+    assert_refused(run_tap(GOOD, "--state", str(path)), "state.json", "surrogate", "mend it")
+
+
 def test_an_unknown_stream_in_the_catalog_is_named_with_a_guess() -> None:
     catalog = catalog_with("ats_offers")
     catalog["streams"][0]["tap_stream_id"] = "ats_ofers"
