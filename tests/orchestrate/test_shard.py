@@ -218,6 +218,14 @@ def test_settings_that_the_tap_refuses_are_known_before_anything_is_read() -> No
         pipe(refusing).make_tables(A)
 
 
+def test_a_setting_that_is_null_is_not_set() -> None:
+    told = "'a day | ERROR | tap-kombo | ' + str(os.environ.get('TAP_KOMBO_REGION'))"
+    fake = pipe(f"sys.exit({told})")
+
+    with pytest.raises(ConfigurationError, match="None"):
+        replace(fake, tap_settings={"region": None}).make_tables(A)
+
+
 def test_a_command_that_is_not_there_is_one_sentence(store: Store) -> None:
     missing = Pipe({}, {}, tap=("tap-komba",))
 

@@ -238,11 +238,12 @@ def _is_schema(line: bytes) -> bool:
 
 
 def _environment(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Write the tap's settings as it reads them from the environment."""
+    """Write the tap's settings as it reads them from the environment; null counts as not set."""
     return {
         "TAP_KOMBO_LOGLEVEL": "INFO",
         **{
             f"TAP_KOMBO_{name.upper()}": value if isinstance(value, str) else json.dumps(value)
             for name, value in settings.items()
+            if value is not None
         },
     }
