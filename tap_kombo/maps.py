@@ -27,6 +27,7 @@ from singer_sdk.mapper import (
 )
 
 from tap_kombo import errors
+from tap_kombo.accepted import Schema
 from tap_kombo.errors import KomboError
 from tap_kombo.settings import guess
 
@@ -114,6 +115,18 @@ def mapped_fields(stream_maps: Mapping[str, object], stream: str) -> frozenset[s
         if isinstance(definition, dict) and fnmatchcase(stream, _source(key, definition))
         for field in definition
     )
+
+
+def flattenable(schema: Schema) -> dict[str, Any]:
+    """Make the SDK's flattening find a column for each free-form object: its JSON text.
+
+    It looks for columns among an object's `properties`, and finds none where they are empty; an
+    object without `properties` is a column.
+    """
+    flat = {name: value for name, value in schema.items() if name != "properties"}
+    if properties := schema.get("properties"):
+        flat["properties"] = {name: flattenable(field) for name, field in properties.items()}
+    return flat
 
 
 def custom_maps(stream: Stream) -> list[StreamMap]:

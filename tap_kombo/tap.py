@@ -8,9 +8,10 @@ How a record gets from Kombo to stdout, one way:
     writer.py   on the main thread alone         -> RECORD, bookmark, STATE
 
 What the tap uses of the SDK's private names, all in all: `_validate_config`, `_handle_termination`,
-`_config`, `_ConfigInput` and `_env_var_config` (here and in cli.py), `_generate_schema_messages`
-(writer.py), `_increment_stream_state` (streams.py), `pop_deselected_record_properties`
-(records.py). The version of the SDK is pinned for them, and tests hold each.
+`_config`, `_ConfigInput` and `_env_var_config` (here and in cli.py), `get_selected_schema` (here),
+`_generate_schema_messages` (writer.py), `_increment_stream_state` (streams.py),
+`pop_deselected_record_properties` (records.py). The version of the SDK is pinned for them, and
+tests hold each.
 """
 
 from __future__ import annotations
@@ -30,13 +31,13 @@ from singer_sdk import Tap
 from singer_sdk.authenticators import BearerTokenAuthenticator
 from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.helpers._catalog import get_selected_schema
 from singer_sdk.helpers.capabilities import (
     CapabilitiesEnum,
     PluginCapabilities,
     TapCapabilities,
 )
 from singer_sdk.plugin_base import _ConfigInput
-from singer_sdk.singerlib import Catalog
 from singer_sdk.streams.rest import HTTPRequest
 from singer_sdk.tap_base import CliTestOptionValue
 
@@ -98,15 +99,14 @@ class TapKombo(Tap):
         The SDK's own would find that such a stream lacks its key.
         """
         super(Tap, self).setup_mapper()
-        selected = Catalog()
         for entry in self.catalog.streams:
-            if entry.metadata.resolve_selection()[()]:
-                selected.add_stream(entry)
-            else:
-                self.mapper.register_raw_stream_schema(
-                    entry.tap_stream_id, entry.schema.to_dict(), entry.key_properties
-                )
-        self.mapper.register_raw_streams_from_catalog(selected)
+            name, schema = entry.tap_stream_id, entry.schema.to_dict()
+            mask = entry.metadata.resolve_selection()
+            if mask[()]:
+                schema = get_selected_schema(name, schema, mask)
+            if self.config.get("flattening_enabled"):
+                schema = maps.flattenable(schema)
+            self.mapper.register_raw_stream_schema(name, schema, entry.key_properties)
 
     @cached_property
     def authenticator(self) -> BearerTokenAuthenticator:

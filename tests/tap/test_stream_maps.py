@@ -6,6 +6,7 @@ import hashlib
 import json
 from typing import Any
 
+import jsonschema
 import pytest
 
 from kombo_sandbox import Sandbox
@@ -82,6 +83,46 @@ def test_flattening_gives_flat_columns_as_their_schema_says(sandbox: Sandbox) ->
         if application and application["candidate"]:
             expected = application["candidate"]["last_name"]
             assert record["application__candidate__last_name"] == expected
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_flattening_makes_json_text_of_free_form_objects(sandbox: Sandbox, depth: int) -> None:
+    integration_id = sandbox.integration_ids[0]
+    application = sandbox.records("ats_applications", integration_id)[0]
+    odd = {
+        "invented_later": 1,
+        "outcome": {"x": "y"},
+        "custom_fields": {"a": [1]},
+        "remote_data": None,
+        "current_stage": {"id": "s", "name": None, "index": 1, "custom_fields": {"b": 2}},
+    }
+    page = {"status": "success", "data": {"next": None, "results": [{**application, **odd}]}}
+    sandbox.fault(path="/ats/applications", integration_id=integration_id, body=json.dumps(page))
+
+    run = run_tap(
+        settings_for(
+            sandbox,
+            integration_ids=[integration_id],
+            flattening_enabled=True,
+            flattening_max_depth=depth,
+        ),
+        catalog=catalog_with("ats_applications"),
+    )
+
+    [record] = run.records["ats_applications"]
+    schema = run.schemas["ats_applications"]
+    columns = ["additional_fields", "custom_fields", "remote_data", "current_stage__custom_fields"]
+    assert all("string" in schema["properties"][column]["type"] for column in columns)
+    assert [json.loads(record[column] or "null") for column in columns] == [
+        {"invented_later": 1, "outcome": {"x": "y"}},
+        {"a": [1]},
+        None,
+        {"b": 2},
+    ]
+    # The SDK leaves a null where an object is expected under the object's own name.
+    undeclared = set(record) - set(schema["properties"])
+    assert {name: record[name] for name in undeclared if record[name] is not None} == {}
+    jsonschema.Draft7Validator(schema).validate(record)
 
 
 @pytest.mark.parametrize("mask", MASKS)
