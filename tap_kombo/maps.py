@@ -2,7 +2,8 @@
 
 The SDK passes over a map for a stream that does not exist, over the removal of a field that does
 not, and over all but the last of several maps for a stream: what should be kept back would be
-sent, and nobody would be told.
+sent, and nobody would be told. So it would where a copy, which is what `__source__` makes, is
+taken for the stream itself.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ def problems(stream_maps: object, streams: Iterable[str]) -> Iterator[str]:
             continue
         source = _source(key, definition)
         matching = [name for name in names if fnmatchcase(name, source)]
-        if source == key:
+        is_copy = isinstance(definition, dict) and MAPPER_SOURCE_OPTION in definition
+        if not is_copy:
             if twice := [name for name in matching if name in mapped_by]:
                 yield (
                     f"The setting `stream_maps` has two maps for {twice[0]}, "
@@ -66,6 +68,12 @@ def problems(stream_maps: object, streams: Iterable[str]) -> Iterator[str]:
                     "applied: write one."
                 )
             mapped_by.update((name, key) for name in matching)
+        elif any(fnmatchcase(name, key) for name in names):
+            yield (
+                f"The setting `stream_maps` has {key!r} with a `__source__`, which makes a copy "
+                "beside the original: give the copy another name, and map the original to null "
+                "if it is not wanted."
+            )
         if not matching:
             yield (
                 f"The setting `stream_maps` is for a stream {source!r}, which does not exist"
@@ -103,8 +111,7 @@ def _fields(stream: str) -> Iterable[str]:
 
 def _source(key: str, definition: object) -> str:
     """Find the stream, or the pattern of streams, that a map is for."""
-    source = definition.get(MAPPER_SOURCE_OPTION) if isinstance(definition, dict) else None
-    return str(source or key)
+    return str(definition.get(MAPPER_SOURCE_OPTION, key) if isinstance(definition, dict) else key)
 
 
 def mapped_fields(stream_maps: Mapping[str, object], stream: str) -> frozenset[str]:

@@ -182,6 +182,29 @@ def test_a_field_that_kombo_has_added_can_be_kept_back_by_its_name(sandbox: Sand
             id="two maps for a stream",
         ),
         pytest.param(
+            {"ats_candidates": {"__source__": "ats_candidates", "last_name": None}},
+            ["'ats_candidates'", "`__source__`", "original", "another name"],
+            id="a copy under its own name",
+        ),
+        pytest.param(
+            {"ats_jobs": {"__source__": "ats_candidates"}},
+            ["'ats_jobs'", "`__source__`", "another name"],
+            id="a copy under another stream's name",
+        ),
+        pytest.param(
+            {"ats_*": {"__source__": "ats_*", "last_name": None}},
+            ["'ats_*'", "`__source__`", "another name"],
+            id="copies under their own names",
+        ),
+        *(
+            pytest.param(
+                {"people": {"__source__": source, "last_name": None}},
+                ["for a stream", str(source), "does not exist"],
+                id=f"{source!r} as a source",
+            )
+            for source in (None, "", 7, ["ats_candidates"])
+        ),
+        pytest.param(
             {"ats_candidates": {"__else__": "keep"}}, ["`__else__`", "null"], id="another else"
         ),
         pytest.param(
