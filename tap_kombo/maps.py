@@ -8,6 +8,7 @@ taken for the stream itself.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from importlib import resources
@@ -31,6 +32,9 @@ from tap_kombo import errors
 from tap_kombo.accepted import Schema
 from tap_kombo.errors import KomboError
 from tap_kombo.settings import guess
+
+# At DEBUG the mapper logs what a filter makes of a record, which can be anything that stands in it.
+logging.getLogger("singer_sdk.mapper").setLevel(logging.WARNING)
 
 Record = dict[str, Any]
 

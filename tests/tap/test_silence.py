@@ -64,6 +64,28 @@ def test_logs_are_silent_about_keys_queries_and_people(sandbox: Sandbox, level: 
     assert [secret for secret in secrets if secret in run.stderr] == []
 
 
+@pytest.mark.parametrize("level", ["DEBUG", "INFO"])
+def test_logs_are_silent_about_what_an_expression_makes(sandbox: Sandbox, level: str) -> None:
+    candidate = sandbox.records("ats_candidates", sandbox.integration_ids[0])[0]
+    sandbox.patch("ats_candidates", candidate["id"], {"last_name": PERSON})
+    maps = {
+        "ats_candidates": {
+            "__filter__": "last_name or first_name",
+            "last_name": "last_name[:9] if last_name else None",
+        }
+    }
+
+    run = run_tap(
+        settings_for(sandbox, stream_maps=maps),
+        catalog=catalog_with("ats_candidates"),
+        env={"TAP_KOMBO_LOGLEVEL": level},
+    )
+
+    assert run.code == 0
+    assert b"Zacharias" in run.stdout
+    assert "Zacharias" not in run.stderr
+
+
 def test_each_failure_still_names_integration_stream_and_status(sandbox: Sandbox) -> None:
     broken = sandbox.integration_ids[1]
     sandbox.fault(path="/ats/candidates", integration_id=broken, status=418)
