@@ -120,12 +120,15 @@ def _source(key: str, definition: object) -> str:
 
 def mapped_fields(stream_maps: Mapping[str, object], stream: str) -> frozenset[str]:
     """Find the fields of a stream that some map of it changes, removes or adds."""
-    return frozenset(
+    mapped = {
         field
         for key, definition in stream_maps.items()
         if isinstance(definition, dict) and fnmatchcase(stream, _source(key, definition))
         for field in definition
-    )
+    }
+    # It drops all that is not in the map.
+    is_else = MAPPER_ELSE_OPTION in mapped
+    return frozenset(mapped.union(_fields(stream)) if is_else else mapped)
 
 
 def flattenable(schema: Schema) -> dict[str, Any]:

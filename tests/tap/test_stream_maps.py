@@ -19,6 +19,11 @@ MASKS: dict[str, dict[str, Any]] = {
     "removed": {"last_name": None},
     "removed by another word": {"last_name": "__NULL__"},
     "all but the mapped": {"id": "id", "__else__": None},
+    "all but the mapped and what has no column": {
+        "id": "id",
+        "additional_fields": "additional_fields",
+        "__else__": None,
+    },
     "in another stream": {"__source__": "ats_candidates", "last_name": None},
 }
 SHAPES: dict[str, Any] = {
