@@ -108,7 +108,13 @@ class RecordShape:
         self._not_additional = known | mapped | deselected
         self._own = {name for name in OWN_FIELDS & set(properties) if mask["properties", name]}
         self._warned: set[str] = set()
-        is_whole = all(mask.values()) and {"integration_id", "additional_fields"} <= self._own
+        # What is recognised gives its text to `_sdc_deleted_at` as it is.
+        deleted_at = properties.get("remote_deleted_at", DELETED_AT_SCHEMA)
+        is_whole = (
+            all(mask.values())
+            and {"integration_id", "additional_fields"} <= self._own
+            and accepted_type(deleted_at) == accepted_type(DELETED_AT_SCHEMA)
+        )
         self._recogniser = (
             Recogniser({name: properties[name] for name in properties if name in known})
             if is_whole

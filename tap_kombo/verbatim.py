@@ -89,7 +89,10 @@ def _getter(names: Sequence[str]) -> Callable[[Struct], tuple[str | None, ...]]:
 
 
 def _is_time(schema: Schema) -> bool:
-    return schema.get("format") == "date-time"
+    """Tell whether only times are accepted, as text: a catalog may declare something else."""
+    return schema.get("format") == "date-time" and (
+        accepted_type(_without_format(schema)) in (str, str | None)
+    )
 
 
 def _without_format(schema: Schema) -> Schema:

@@ -122,7 +122,10 @@ ODD: dict[str, tuple[str, Any, Any, Any]] = {
 
 
 def run_over(
-    sandbox: Sandbox, changes: Iterable[Mapping[str, str | None]], stream: str = "ats_offers"
+    sandbox: Sandbox,
+    changes: Iterable[Mapping[str, str | None]],
+    stream: str = "ats_offers",
+    catalog: Any = None,
 ) -> TapRun:
     """Run over a page with a record for each change: field -> JSON text, None to leave it out.
 
@@ -130,6 +133,7 @@ def run_over(
         sandbox: A Kombo; its first integration alone is read.
         changes: What to change in a good record.
         stream: Of which model.
+        catalog: With this stream selected; by default, with all of it.
     """
     integration_id = sandbox.integration_ids[0]
     good = sandbox.records(stream, integration_id)[0]
@@ -143,7 +147,8 @@ def run_over(
     path = f"/{stream.replace('_', '/', 1)}"
     sandbox.fault(path=path, integration_id=integration_id, body=body)
     run = run_tap(
-        settings_for(sandbox, integration_ids=[integration_id]), catalog=catalog_with(stream)
+        settings_for(sandbox, integration_ids=[integration_id]),
+        catalog=catalog or catalog_with(stream),
     )
     sandbox.clear_faults()
     assert run.code == 0, run.stderr
@@ -336,3 +341,36 @@ def test_numbers_that_no_computer_can_hold_stop_nothing(sandbox: Sandbox) -> Non
     lines = [line for line in run.stdout.splitlines() if b'"RECORD"' in line]
     assert b'"additional_fields":{"status":' + digits.encode() + b"}" in lines[0]
     assert b'"additional_fields":{"status":1e999999999}' in lines[1]
+
+
+@pytest.mark.parametrize("field", ["remote_deleted_at", "remote_created_at"])
+@pytest.mark.parametrize(
+    "schema",
+    [
+        pytest.param({"type": ["string", "null"]}, id="any text"),
+        pytest.param({"type": ["integer", "null"], "format": "date-time"}, id="numbers"),
+        pytest.param(
+            {
+                "type": ["array", "object", "string", "number", "boolean", "null"],
+                "format": "date-time",
+            },
+            id="anything",
+        ),
+    ],
+)
+def test_times_that_a_catalog_declares_otherwise_are_what_it_declares(
+    sandbox: Sandbox, field: str, schema: dict[str, Any]
+) -> None:
+    catalog = catalog_with("ats_offers")
+    [entry] = [e for e in catalog["streams"] if e["tap_stream_id"] == "ats_offers"]
+    entry["schema"]["properties"][field] = schema
+    values = ['say "so"\n', 5, "2026-01-31T12:00:00Z", None]
+
+    run = run_over(sandbox, ({field: json.dumps(value)} for value in values), "ats_offers", catalog)
+
+    validator = jsonschema.Draft7Validator(run.schemas["ats_offers"])
+    for value, record in zip(values, run.records["ats_offers"], strict=True):
+        validator.validate(record)
+        assert value in (record[field], (record["additional_fields"] or {}).get(field))
+        if field == "remote_deleted_at":
+            assert record["_sdc_deleted_at"] == (value if str(value).startswith("2026") else None)
