@@ -102,11 +102,21 @@ class TapKombo(Tap):
         for entry in self.catalog.streams:
             name, schema = entry.tap_stream_id, entry.schema.to_dict()
             mask = entry.metadata.resolve_selection()
-            if mask[()]:
+            is_selected = mask[()]
+            if is_selected:
                 schema = get_selected_schema(name, schema, mask)
             if self.config.get("flattening_enabled"):
                 schema = maps.flattenable(schema)
-            self.mapper.register_raw_stream_schema(name, schema, entry.key_properties)
+            try:
+                self.mapper.register_raw_stream_schema(name, schema, entry.key_properties)
+            except ValueError:
+                # What is not sent may have columns of any name.
+                if is_selected:
+                    raise InputError(
+                        "The settings `flattening_separator` and `flattening_max_key_length` give "
+                        f"two columns of {name} the same name: choose another separator, or a "
+                        "greater length."
+                    ) from None
 
     @cached_property
     def authenticator(self) -> BearerTokenAuthenticator:

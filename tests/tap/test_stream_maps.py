@@ -130,6 +130,29 @@ def test_flattening_makes_json_text_of_free_form_objects(sandbox: Sandbox, depth
     jsonschema.Draft7Validator(schema).validate(record)
 
 
+@pytest.mark.parametrize(
+    ("stream", "more"),
+    [
+        ("ats_applications", {"flattening_separator": "_"}),
+        ("ats_scorecards", {"flattening_max_key_length": 12}),
+    ],
+)
+def test_flattening_that_makes_one_column_of_two_is_refused_where_it_does(
+    sandbox: Sandbox, stream: str, more: dict[str, Any]
+) -> None:
+    settings = settings_for(sandbox, flattening_enabled=True, flattening_max_depth=2, **more)
+
+    run = run_tap(settings, catalog=catalog_with(stream))
+    other = run_tap(settings, catalog=catalog_with("ats_offers"))
+
+    assert run.code == 1
+    assert run.stdout == b""
+    [error] = run.errors
+    assert next(iter(more)) in error
+    assert f"two columns of {stream}" in error
+    assert other.code == 0, other.stderr
+
+
 @pytest.mark.parametrize("mask", MASKS)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_what_a_map_keeps_back_is_in_no_message(sandbox: Sandbox, mask: str, shape: str) -> None:
