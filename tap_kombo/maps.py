@@ -31,6 +31,7 @@ from singer_sdk.mapper import (
 from tap_kombo import errors
 from tap_kombo.accepted import Schema
 from tap_kombo.errors import KomboError
+from tap_kombo.records import ENCODER
 from tap_kombo.settings import guess
 
 # At DEBUG the mapper logs what a filter makes of a record, which can be anything that stands in it.
@@ -156,20 +157,22 @@ def is_removed(stream: Stream) -> bool:
     return all(isinstance(m, RemoveRecordTransform) for m in stream.stream_maps)
 
 
-def mapped(maps: Iterable[StreamMap], record: Record) -> Iterator[tuple[str, Record]]:
+def mapped(maps: Iterable[StreamMap], record: Record) -> Iterator[tuple[str, bytes]]:
     """Apply stream maps to a record.
 
     Yields:
-        The name of a stream, and its record.
+        The name of a stream, and its record, as JSON.
 
     Raises:
-        KomboError: An expression cannot be evaluated. It tells nothing of the record.
+        KomboError: An expression cannot be evaluated, or its result is no JSON. It tells nothing
+            of the record.
     """
     for stream_map in maps:
         try:
             result = stream_map.transform(record)
+            text = ENCODER.encode(result)
         except Exception as error:  # noqa: BLE001  # an expression can fail in any way
             problem = f"The stream map of {stream_map.stream_alias} ends in {type(error).__name__}"
             raise KomboError(errors.BROKEN_MAP, problem) from None
         if result is not None:
-            yield stream_map.stream_alias, result
+            yield stream_map.stream_alias, text

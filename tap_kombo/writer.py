@@ -115,11 +115,7 @@ class Writer:
         if not maps:
             return [(job.stream, text) for text in texts]
         # The SDK's stream maps and flattening need decoded records.
-        return [
-            (name, ENCODER.encode(record))
-            for text in texts
-            for name, record in mapped(maps, DECODER.decode(text))
-        ]
+        return [message for text in texts for message in mapped(maps, DECODER.decode(text))]
 
     def _move_bookmark(self, page: Page) -> None:
         job = page.job

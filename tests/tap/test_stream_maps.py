@@ -270,11 +270,20 @@ def test_maps_for_whole_families_hold_also_if_not_all_of_them_are_selected(
     assert "remote_data" not in run.records["ats_candidates"][0]
 
 
-def test_a_map_that_fails_on_a_record_fails_its_read_and_no_other(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize(
+    "expression",
+    [
+        pytest.param("md5(last_name)", id="cannot be evaluated"),
+        pytest.param("last_name or first_name.upper", id="results in no JSON"),
+    ],
+)
+def test_a_map_that_fails_on_a_record_fails_its_read_and_no_other(
+    sandbox: Sandbox, expression: str
+) -> None:
     broken = sandbox.integration_ids[0]
     candidate = sandbox.records("ats_candidates")[0]
     serve(sandbox, {**candidate, "last_name": None, "first_name": PERSON})
-    maps = {"ats_candidates": {"last_name": "md5(last_name)"}}
+    maps = {"ats_candidates": {"last_name": expression}}
 
     run = run_tap(settings_for(sandbox, stream_maps=maps), catalog=CANDIDATES)
 
