@@ -52,7 +52,7 @@ def problems(stream_maps: object, streams: Iterable[str]) -> Iterator[str]:
     """Say what the SDK would not say of the setting: a sentence each.
 
     Args:
-        stream_maps: The setting as it is; the SDK checks that it is an object of objects.
+        stream_maps: The setting as it is; whether it is an object of objects is checked elsewhere.
         streams: The names of the tap's streams.
     """
     if not isinstance(stream_maps, dict):

@@ -132,7 +132,7 @@ FROM_THE_SDK = frozenset(
         "flattening_separator",
     }
 )
-"""Settings of the SDK's stream maps and flattening; the SDK checks them itself."""
+"""Settings of the SDK's stream maps and flattening; the SDK checks what is in them."""
 
 NAMES = FROM_THE_SDK.union(SETTINGS.wrapped)
 
@@ -145,6 +145,8 @@ INTEGERS = {
     "max_wait_seconds": (0, 86_400),
 }
 BOOLEANS = ("include_deleted", "ignore_unsupported_filters")
+OBJECTS = ("stream_maps", "stream_map_config", "faker_config")
+"""The SDK checks them too, but would print what they are: a salt, or a seed."""
 
 
 def base_url(config: Mapping[str, Any]) -> str:
@@ -171,6 +173,7 @@ def problems(config: Mapping[str, Any]) -> list[str]:
         *_api_url(config.get("api_url")),
         *_start_date(config.get("start_date")),
         *_numbers(config),
+        *_objects(config),
         *_batch(config),
     ]
 
@@ -308,6 +311,12 @@ def _numbers(config: Mapping[str, Any]) -> Iterator[str]:
         value = config.get(name)
         if value is not None and not isinstance(value, bool):
             yield f"The setting `{name}` is {value!r}, but must be true or false."
+
+
+def _objects(config: Mapping[str, Any]) -> Iterator[str]:
+    for name in OBJECTS:
+        if not isinstance(config.get(name), dict | None):
+            yield f"The setting `{name}` must be an object."
 
 
 def _batch(config: Mapping[str, Any]) -> Iterator[str]:

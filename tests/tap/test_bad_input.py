@@ -117,6 +117,12 @@ def test_the_sdks_own_settings_are_checked_too() -> None:
     assert_refused(run_tap({**GOOD, "stream_maps": {"ats_offers": 7}}), "stream_maps")
 
 
+@pytest.mark.parametrize("setting", ["stream_maps", "stream_map_config", "faker_config"])
+@pytest.mark.parametrize("value", [KEY, [KEY]], ids=["text", "list"])
+def test_what_must_be_an_object_is_refused_without_what_it_is(setting: str, value: object) -> None:
+    assert_refused(run_tap({**GOOD, setting: value}), f"`{setting}` must be an object")
+
+
 def test_a_setting_that_does_not_exist_is_a_warning_with_a_guess() -> None:
     run = run_tap({**GOOD, "integration_id": "x", "max_wait_seconds": 0}, "--test=schema")
 
