@@ -54,7 +54,7 @@ class Field:
         schema: What it is checked against.
         prune: Takes deselected nested fields out; None if all of them are selected.
         required: It must not be null.
-        tells_misfits: A value that contradicts the schema may be told in `additional_fields`.
+        tells_misfits: A value that contradicts the schema is told in `additional_fields`.
     """
 
     name: str
@@ -98,8 +98,10 @@ class RecordShape:
         properties = schema["properties"]
         self._stream = stream
         known = frozenset(properties) - OWN_FIELDS
+        tells = "additional_fields" in properties and mask["properties", "additional_fields"]
+        self._is_told_mapped = "additional_fields" in mapped
         self._fields = [
-            _field(name, properties[name], mask, is_mapped=name in mapped)
+            _field(name, properties[name], mask, is_told=tells and name not in mapped)
             for name in properties
             if name in known and mask["properties", name]
         ]
@@ -196,34 +198,40 @@ class RecordShape:
             mended = Raw(ENCODER.encode(rewritten(DECODER.decode(raw), field.schema)))
             field.check(mended)
             return field.prune(mended) if field.prune else mended
+        if field.required and field.name != "changed_at":
+            raise KomboError(
+                errors.BROKEN_RECORD, f"A record of {self._stream} has no valid `{field.name}`"
+            )
         self._warn(field)
         if field.tells_misfits:
             additional[field.name] = raw
-        if not field.required:
-            return None
-        if field.name == "changed_at":
-            # Kombo empties records two weeks after their deletion. They changed at the latest
-            # just now, and the row must come: it tells the target to forget the person.
-            return write_time(read_at)
-        raise KomboError(
-            errors.BROKEN_RECORD, f"A record of {self._stream} has no valid `{field.name}`"
-        )
+        # Kombo empties records two weeks after their deletion. They changed at the latest just
+        # now, and the row must come: it tells the target to forget the person.
+        return write_time(read_at) if field.required else None
 
     def _warn(self, field: Field) -> None:
         if field.name in self._warned:
             return
         self._warned.add(field.name)
+        if not field.tells_misfits:
+            value = (
+                "is left out, because the field is mapped or has deselected parts, or there is no "
+                "`additional_fields`"
+            )
+        elif self._is_told_mapped:
+            value = "stands in `additional_fields`, before that is mapped"
+        else:
+            value = "stands in `additional_fields`"
         logger.warning(
-            "%s: a value of `%s` is not of its declared type. Its column is null; %s.",
+            "%s: a value of `%s` is not of its declared type. Its column %s; the value %s.",
             self._stream,
             field.name,
-            "the value stands in `additional_fields`"
-            if field.tells_misfits
-            else "it is mapped or has deselected parts, so the value is left out",
+            "holds the time of Kombo's answer" if field.required else "is null",
+            value,
         )
 
 
-def _field(name: str, schema: Schema, mask: SelectionMask, *, is_mapped: bool) -> Field:
+def _field(name: str, schema: Schema, mask: SelectionMask, *, is_told: bool) -> Field:
     breadcrumb = ("properties", name)
     is_pruned = any(
         not selected and crumb[:2] == breadcrumb and len(crumb) > len(breadcrumb)
@@ -241,5 +249,5 @@ def _field(name: str, schema: Schema, mask: SelectionMask, *, is_mapped: bool) -
         schema=schema,
         prune=prune if is_pruned else None,
         required="null" not in schema["type"],
-        tells_misfits=not (is_pruned or is_mapped),
+        tells_misfits=is_told and not is_pruned,
     )

@@ -126,6 +126,7 @@ def run_over(
     changes: Iterable[Mapping[str, str | None]],
     stream: str = "ats_offers",
     catalog: Any = None,
+    **settings: Any,
 ) -> TapRun:
     """Run over a page with a record for each change: field -> JSON text, None to leave it out.
 
@@ -134,6 +135,7 @@ def run_over(
         changes: What to change in a good record.
         stream: Of which model.
         catalog: With this stream selected; by default, with all of it.
+        settings: More of them.
     """
     integration_id = sandbox.integration_ids[0]
     good = sandbox.records(stream, integration_id)[0]
@@ -147,7 +149,7 @@ def run_over(
     path = f"/{stream.replace('_', '/', 1)}"
     sandbox.fault(path=path, integration_id=integration_id, body=body)
     run = run_tap(
-        settings_for(sandbox, integration_ids=[integration_id]),
+        settings_for(sandbox, integration_ids=[integration_id], **settings),
         catalog=catalog or catalog_with(stream),
     )
     sandbox.clear_faults()
@@ -197,6 +199,51 @@ def test_a_wrong_type_is_warned_of_once_for_each_field_without_the_value(
     assert len([w for w in run.warnings if "`status`" in w]) == 1
     assert "4711" not in run.stderr
     assert "last week" not in run.stderr
+
+
+def catalog_without_additional_fields() -> dict[str, Any]:
+    """Build a catalog of before the tap had them."""
+    catalog = catalog_with("ats_offers")
+    [entry] = [e for e in catalog["streams"] if e["tap_stream_id"] == "ats_offers"]
+    del entry["schema"]["properties"]["additional_fields"]
+    return catalog
+
+
+@pytest.mark.parametrize(
+    ("maps", "catalog", "told"),
+    [
+        ({}, None, "null; the value stands in `additional_fields`."),
+        (
+            {"ats_offers": {"additional_fields": None}},
+            None,
+            "null; the value stands in `additional_fields`, before that is mapped.",
+        ),
+        ({"ats_offers": {"status": "status"}}, None, "null; the value is left out, because"),
+        (
+            {},
+            catalog_with("ats_offers", deselected=["ats_offers.additional_fields"]),
+            "null; the value is left out, because",
+        ),
+        ({}, catalog_without_additional_fields(), "null; the value is left out, because"),
+    ],
+    ids=["as it is", "mapped", "itself mapped", "deselected", "not in the catalog"],
+)
+def test_the_warning_tells_where_a_value_of_a_wrong_type_is(
+    sandbox: Sandbox, maps: dict[str, Any], catalog: Any, told: str
+) -> None:
+    run = run_over(sandbox, [{"status": "4711"}], "ats_offers", catalog, stream_maps=maps)
+
+    [warning] = run.warnings
+    assert f"`status` is not of its declared type. Its column is {told}" in warning
+    [record] = run.records["ats_offers"]
+    assert record["status"] is None
+
+
+def test_the_warning_tells_what_stands_in_for_a_missing_time_of_change(sandbox: Sandbox) -> None:
+    run = run_over(sandbox, [{"changed_at": "null"}])
+
+    [warning] = run.warnings
+    assert "Its column holds the time of Kombo's answer; the value stands" in warning
 
 
 def test_an_emptied_record_arrives_with_its_key_and_its_mark(sandbox: Sandbox) -> None:
