@@ -40,6 +40,10 @@ DECODER = msgspec.json.Decoder(float_hook=Decimal)
 ENCODER = msgspec.json.Encoder(decimal_format="number")
 """Together they keep all digits of a number, when a value has to be decoded at all."""
 
+UNUSABLE = (msgspec.ValidationError, ArithmeticError, RecursionError)
+"""What a value gives that is not of its type or, where it has to be decoded, that no computer can
+hold: numbers without end, objects in objects in objects."""
+
 OWN_FIELDS = frozenset({"integration_id", "_sdc_deleted_at", "additional_fields"})
 """What the tap adds to Kombo's records."""
 
@@ -185,16 +189,15 @@ class RecordShape:
         raw = record.get(field.name, NULL)
         try:
             field.check(raw)
-        except msgspec.ValidationError:
+            return field.prune(raw) if field.prune else raw
+        except UNUSABLE:
             return self._mend(field, raw, additional, read_at)
-        return field.prune(raw) if field.prune else raw
 
     def _mend(
         self, field: Field, raw: Raw, additional: dict[str, Raw], read_at: datetime
     ) -> object:
         """Find a column's value for a value that is not as its type wants it."""
-        # Numbers that no computer can hold cannot be decoded, so they are not rewritten either.
-        with contextlib.suppress(msgspec.ValidationError, ArithmeticError):
+        with contextlib.suppress(*UNUSABLE):
             mended = Raw(ENCODER.encode(rewritten(DECODER.decode(raw), field.schema)))
             field.check(mended)
             return field.prune(mended) if field.prune else mended

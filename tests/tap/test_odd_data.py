@@ -421,3 +421,25 @@ def test_times_that_a_catalog_declares_otherwise_are_what_it_declares(
         assert value in (record[field], (record["additional_fields"] or {}).get(field))
         if field == "remote_deleted_at":
             assert record["_sdc_deleted_at"] == (value if str(value).startswith("2026") else None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param('{"a":' * 400 + "null" + "}" * 400, id="deep"),
+        pytest.param('{"a":' + "7" * 5000 + "}", id="5000 digits"),
+        pytest.param('{"a":1e99999999999999999999}', id="a vast exponent"),
+    ],
+)
+@pytest.mark.parametrize("field", ["application", "status"])
+def test_a_value_that_cannot_be_handled_in_parts_stops_nothing(
+    sandbox: Sandbox, field: str, text: str
+) -> None:
+    catalog = catalog_with("ats_offers", deselected=["ats_offers.application.candidate"])
+
+    run = run_over(sandbox, [{field: text}], "ats_offers", catalog)
+
+    [line] = [line for line in run.stdout.splitlines() if b'"RECORD"' in line]
+    assert f'"{field}":null'.encode() in line
+    assert (text.encode() in line) == (field == "status")
+    assert [warning for warning in run.warnings if f"`{field}`" in warning]
