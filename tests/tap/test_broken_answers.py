@@ -16,7 +16,8 @@ from tests.tap.raw_server import END, SILENCE, Asked, Broken, Pieces, RawKombo, 
 from tests.tap_run import TapRun, catalog_with, run_tap, state_at
 
 OFFERS = catalog_with("ats_offers")
-BEFORE = write_time(datetime.now(UTC) - timedelta(hours=1))
+NOW = datetime.now(UTC)
+BEFORE = write_time(NOW - timedelta(hours=1))
 TIMEOUT = 2
 
 WHOLE = page("ghost-1", "ghost-2")
@@ -172,16 +173,27 @@ BROKEN: dict[str, Case] = {
         TOO_SLOW,
     ),
 }
+NO_CLOCK = "The answer has no valid `Date` header"
+
+
+def at(form: str, moment: datetime = NOW) -> Case:
+    """Answer with a `Date` in a form of `strftime`'s."""
+    return sends(http(WHOLE, moment.strftime(f"Date: {form}"), date=False)), NO_CLOCK
+
+
 FINAL: dict[str, Case] = {
-    "no clock": (sends(http(WHOLE, date=False)), "The answer has no valid `Date` header"),
-    "a clock that is none": (
-        sends(http(WHOLE, "Date: tomorrow", date=False)),
-        "The answer has no valid `Date` header",
-    ),
-    "a clock beyond all years": (
-        sends(http(WHOLE, "Date: Fri, 31 Dec 9999 23:59:59 -2359", date=False)),
-        "The answer has no valid `Date` header",
-    ),
+    "no clock": (sends(http(WHOLE, date=False)), NO_CLOCK),
+    "a clock that is none": at("tomorrow"),
+    "a clock of ISO 8601": at("%Y-%m-%dT%H:%M:%SZ"),
+    "a clock of no zone": at("%a, %d %b %Y %H:%M:%S"),
+    "a clock of a zone by its name": at("%a, %d %b %Y %H:%M:%S CEST"),
+    "a clock of a zone by name and number": at("%a, %d %b %Y %H:%M:%S GMT+0200"),
+    "a clock of a zone with a colon": at("%a, %d %b %Y %H:%M:%S +02:00"),
+    "a clock of twelve hours": at("%a, %d %b %Y %I:%M:%S AM"),
+    "a clock of a month that is none": at("%a, %d Foo %Y %H:%M:%S GMT"),
+    "a clock of a zone that is none": at("%a, %d %b %Y %H:%M:%S +9999"),
+    "a clock of the first year": at("%a, %d %b 0001 %H:%M:%S GMT"),
+    "a clock of the last year": at("Fri, 31 Dec 9999 23:59:59 GMT"),
     "a code that counts, whatever stands beside it": (
         body(f'{{"status":"error","error":{{"code":"{CODE}","log_url":[]}}}}'),
         f"{CODE} (HTTP 200)",
@@ -257,6 +269,9 @@ WELL: dict[str, Callable[[Asked], Pieces]] = {
     "an empty page in the middle": lambda asked: [
         http(page(cursor='"third"') if asked.cursor == "second" else WHOLE)
     ],
+    "a clock twice": sends(http(WHOLE, NOW.strftime("Date: %a, %d %b %Y %H:%M:%S GMT"))),
+    "a clock of UTC": at("%a, %d %b %Y %H:%M:%S UTC")[0],
+    "a clock of another zone": at("%a, %d %b %Y %H:%M:%S -0200", NOW - timedelta(hours=2))[0],
     "pieces": sends(http(WHOLE)[:50], 0.3, http(WHOLE)[50:180], 0.3, http(WHOLE)[180:]),
 }
 
