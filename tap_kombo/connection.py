@@ -13,11 +13,15 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.utils import select_proxy
 from singer_sdk.streams.rest import HTTPRequest
 from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from tap_kombo.settings import is_loopback
 
 
 class _Bytes(io.RawIOBase):
@@ -77,6 +81,20 @@ class _Adapter(HTTPAdapter):
         return pool
 
 
+def _safe_proxies(url: str, proxies: Mapping[str, str]) -> Mapping[str, str]:
+    """Leave out what would carry the API key unencrypted to another machine.
+
+    Plain http is for this machine itself (see settings.py), where a network's proxy is of no use.
+    """
+    if urlsplit(url).scheme != "http":
+        return proxies
+    try:
+        host = urlsplit(select_proxy(url, proxies) or "").hostname
+    except ValueError:
+        host = None
+    return proxies if host and is_loopback(host) else {}
+
+
 Auth = Callable[[requests.PreparedRequest], requests.PreparedRequest]
 
 
@@ -108,9 +126,10 @@ class Session:
             OSError: The certificates to trust cannot be read.
         """
         if self._common is None:
-            self._ways = self._session.merge_environment_settings(
+            ways = self._session.merge_environment_settings(
                 request.url, {}, stream=True, verify=None, cert=None
             )
+            self._ways = {**ways, "proxies": _safe_proxies(request.url, ways["proxies"])}
             # Last, so that no request goes out before its way is known.
             self._common = self._session.prepare_request(
                 requests.Request(request.method, request.url)

@@ -210,6 +210,16 @@ def guess(name: str, names: Iterable[str]) -> str:
     return f" (is {close[0]} meant?)" if close else ""
 
 
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine itself: what goes there needs no encryption."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def _is_header_value(value: str) -> bool:
     return value.isascii() and value.isprintable() and " " not in value
 
@@ -270,20 +280,11 @@ def _api_url(value: object) -> Iterator[str]:
         yield f"{complaint}."
     elif url.username or url.password or url.query or url.fragment:
         yield f"{complaint}: without a user, a query or a fragment."
-    elif url.scheme == "http" and not _is_loopback(host):
+    elif url.scheme == "http" and not is_loopback(host):
         yield (
             f"The setting `api_url` would send the API key unencrypted to {host}: use https "
             "(plain http is only for this machine itself)."
         )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _start_date(value: object) -> Iterator[str]:

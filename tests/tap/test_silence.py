@@ -295,3 +295,24 @@ def test_the_networks_proxy_is_used_and_no_other_login(tmp_path: Path) -> None:
         assert head.startswith("GET http://127.0.0.1:9/v1/")
         logins = [line for line in head.splitlines() if "uthorization" in line]
         assert logins == [f"Authorization: Bearer {KEY}"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "proxy"),
+    [
+        ("HTTP_PROXY", "http://proxy.invalid:8080"),
+        ("HTTP_PROXY", "proxy.invalid:8080"),
+        ("HTTP_PROXY", "http://[half"),
+        ("ALL_PROXY", "socks5://proxy.invalid"),
+    ],
+)
+def test_a_key_that_is_not_encrypted_goes_to_no_proxy_elsewhere(variable: str, proxy: str) -> None:
+    with RawKombo() as kombo:
+        run = run_tap(
+            {"api_key": KEY, "api_url": kombo.url, "integration_ids": ["personio:x"]},
+            catalog=catalog_with("ats_offers"),
+            env={variable: proxy, "NO_PROXY": ""},
+        )
+
+    assert run.code == 0
+    assert len(kombo.heads) == 4
