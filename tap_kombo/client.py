@@ -46,6 +46,9 @@ logging.getLogger("urllib3").setLevel(logging.CRITICAL + 1)
 MAX_RETRIES = 5
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
+JITTER = 0.5
+"""Seconds, at most, that a pause is longer than the server asks for: none come back in step."""
+
 CHUNK = 1 << 17
 LARGEST_BODY = 1 << 28
 """Bytes of an answer, unpacked, at the very most."""
@@ -159,7 +162,8 @@ class KomboClient:
             StoppedError: The run is being stopped.
         """
         failures = limits = 0
-        patience = self._max_wait
+        # What the server asks for is measured by the setting, and not what is added to it.
+        patience = self._max_wait + JITTER
         while True:
             patience -= self._budget.wait(patience, self._sleep)
             try:
@@ -416,7 +420,7 @@ def _pause(tries: int, asked: float | None, *, longest: float = LONGEST_PAUSE) -
         longest: The longest that it is heard in.
     """
     if asked is not None:
-        return min(asked, longest) + random.uniform(0, 0.5)  # noqa: S311  # no secret depends on it
+        return min(asked, longest) + random.uniform(0, JITTER)  # noqa: S311  # no secret depends on it
     # A limit may be met a thousand times, and no number is that large.
     backoff: float = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(tries, 10))
     return backoff * random.uniform(0.75, 1.25)  # noqa: S311

@@ -159,6 +159,19 @@ def test_a_limit_may_be_waited_for_a_thousand_times(sandbox: Sandbox) -> None:
     assert run.ids("ats_offers")
 
 
+@pytest.mark.parametrize("code", [KEY_LIMIT, TOOL_LIMIT])
+def test_a_limit_that_lasts_as_long_as_is_waited_for_is_waited_for(
+    sandbox: Sandbox, code: str
+) -> None:
+    sandbox.fault("/ats/offers", status=429, code=code, count=1, headers={"Retry-After": "2"})
+    settings = settings_for(sandbox, max_wait_seconds=2, concurrency=1)
+
+    run = run_tap(settings, catalog=OFFERS)
+
+    assert run.code == 0, run.stderr
+    assert run.errors == run.warnings == []
+
+
 @pytest.mark.parametrize(
     ("max_wait", "reset"), [(0, "1"), (5, "900"), (300, "99999999999999999999")]
 )
