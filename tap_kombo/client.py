@@ -368,8 +368,12 @@ def _error(response: requests.Response, body: bytes) -> KomboError:
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         error = ErrorDetails()
     code, log_url = _text(error.code), _text(error.log_url)
+    if _echoes(response.request, log_url):
+        log_url = None
     if code is None and status // 100 == http.HTTPStatus.OK // 100:
-        return KomboError(errors.BROKEN_ANSWER, "The answer is not one of Kombo's", status=status)
+        return KomboError(
+            errors.BROKEN_ANSWER, "The answer is not one of Kombo's", status=status, log_url=log_url
+        )
     rule = errors.rule_for(status, code)
     asked = _retry_after(response)
     if asked is None and rule is errors.KEY_LIMIT:
@@ -378,7 +382,7 @@ def _error(response: requests.Response, body: bytes) -> KomboError:
         rule,
         status=status,
         code=None if _echoes(response.request, code) else code,
-        log_url=None if _echoes(response.request, log_url) else log_url,
+        log_url=log_url,
         retry_after=asked,
     )
 

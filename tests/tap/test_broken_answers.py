@@ -86,6 +86,10 @@ BROKEN: dict[str, Case] = {
         body('{"status":"error","error":{"code":null,"title":null,"message":"no"}}'),
         NOT_KOMBO,
     ),
+    "an error without a code that has a log": (
+        body(f'{{"status":"error","error":{{"code":null,"log_url":"{LOG_URL}"}}}}'),
+        NOT_KOMBO.replace("200", f"200, {LOG_URL}"),
+    ),
     "an error that is null": (body('{"status":"error","error":null}'), NOT_KOMBO),
     "an error beside data": (
         body('{"status":"error","data":{"next":null,"results":[{"id":"ghost-1"}]}}'),
