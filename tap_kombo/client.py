@@ -14,7 +14,7 @@ import re
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http.client import BadStatusLine, RemoteDisconnected
@@ -55,6 +55,9 @@ LARGEST_BODY = 1 << 28
 
 SHORTEST_SECRET = 8
 """Characters: what is shorter, such as a page size, is found in any log's address by chance."""
+
+NO_LOGIN = "Tunnel connection failed: 407"
+"""All that `http.client` tells of it when a proxy on the way to https asks for a login."""
 
 T = TypeVar("T")
 
@@ -264,7 +267,7 @@ class KomboClient:
     def _failure(self, error: Exception, host: str | None) -> KomboError:
         """Tell what kept an answer from coming, or from coming whole."""
         if _has_cause(error, requests.ConnectTimeout, NewConnectionError, ProxyError):
-            return KomboError(errors.UNREACHABLE, f"There is no connection to {host}")
+            return _no_connection(error, host)
         if _has_cause(error, requests.Timeout, ReadTimeoutError):
             return KomboError(
                 errors.BROKEN_NETWORK,
@@ -317,10 +320,21 @@ class KomboClient:
                 )
 
 
-def _has_cause(error: BaseException | None, *kinds: type[BaseException]) -> bool:
-    while error is not None and not isinstance(error, kinds):
+def _no_connection(error: Exception, host: str | None) -> KomboError:
+    if any(str(cause).startswith(NO_LOGIN) for cause in _causes(error)):
+        status = http.HTTPStatus.PROXY_AUTHENTICATION_REQUIRED.value
+        return KomboError(errors.rule_for(status, None), status=status)
+    return KomboError(errors.UNREACHABLE, f"There is no connection to {host}")
+
+
+def _has_cause(error: Exception, *kinds: type[BaseException]) -> bool:
+    return any(isinstance(cause, kinds) for cause in _causes(error))
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
         error = error.__cause__ or error.__context__
-    return error is not None
 
 
 # A backslash that is itself escaped begins no escape.

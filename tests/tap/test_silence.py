@@ -272,6 +272,27 @@ def test_ways_that_cannot_be_used_are_told_without_the_proxys_password() -> None
         assert [secret for secret in (PASSWORD, KEY, "Traceback") if secret in run.stderr] == []
 
 
+class ProxyWithLogin(RawKombo):
+    def answer(self, head: str) -> Pieces:
+        self.heads.append(head)
+        yield http(b"", status="407 Proxy Authentication Required")
+
+
+def test_a_proxy_that_asks_for_a_login_is_told_at_once() -> None:
+    with ProxyWithLogin() as proxy:
+        run = run_tap(
+            {"api_key": KEY, "integration_ids": ["personio:x"]},
+            catalog=catalog_with("ats_offers"),
+            env={"HTTPS_PROXY": f"http://ada:{PASSWORD}@{proxy.host}", "NO_PROXY": ""},
+        )
+
+    assert run.code == 1
+    [error] = run.errors
+    assert error.startswith("The run ended early: HTTP 407. The network's proxy asks for a login.")
+    assert len(proxy.heads) == 1
+    assert [secret for secret in (PASSWORD, KEY, "Traceback") if secret in run.stderr] == []
+
+
 def test_the_networks_proxy_is_used_and_no_other_login(tmp_path: Path) -> None:
     (tmp_path / "netrc").write_text(f"default login ada password {PASSWORD}\n")
     with RawKombo() as kombo:
