@@ -332,7 +332,8 @@ def _has_cause(error: Exception, *kinds: type[BaseException]) -> bool:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
+    # Beyond an error of the tap's own is what kept an earlier request from being answered.
+    while error is not None and not isinstance(error, KomboError):
         yield error
         error = error.__cause__ or error.__context__
 

@@ -12,6 +12,7 @@ import pytest
 
 from kombo_sandbox import Sandbox
 from tap_kombo.times import read_time, write_time
+from tests.tap.raw_server import END, Pieces, RawKombo
 from tests.tap_run import Haste, catalog_with, run_tap, settings_for, state_at
 
 OFFERS = catalog_with("ats_offers")
@@ -130,6 +131,29 @@ class MailServer(BaseRequestHandler):
     def handle(self) -> None:
         self.request.sendall(b"220 mail.example ESMTP\r\n")
         self.request.recv(1 << 16)
+
+
+class LostKombo(RawKombo):
+    """It ends the connection when it is asked for offers, and is something else from then on."""
+
+    def answer(self, head: str) -> Pieces:
+        self.heads.append(head)
+        if "/ats/offers" in head:
+            yield END
+        elif "/check-api-key" in head and len(self.heads) > 1:
+            yield from (b"220 mail.example ESMTP\r\n", END)
+        else:
+            yield from super().answer(head)
+
+
+def test_an_outage_is_told_as_what_it_is_and_not_as_what_came_before(sandbox: Sandbox) -> None:
+    with LostKombo() as kombo:
+        settings = settings_for(sandbox, api_url=kombo.url)
+        run = run_tap(settings, catalog=OFFERS, haste=Haste())
+
+    assert run.code == 1
+    [error] = run.errors
+    assert error.startswith("The run ended early: What answers at 127.0.0.1 is no HTTP. Check")
 
 
 def test_something_else_at_the_address_ends_the_run(sandbox: Sandbox) -> None:
