@@ -118,6 +118,11 @@ CODES = {
 """Kombo's code -> what to do."""
 
 STATUSES = {
+    304: Rule(
+        Outcome.FAIL_READ,
+        "A cache between this machine and Kombo answers in its place. Check `api_url` and the "
+        "network's proxy.",
+    ),
     401: KEY_REFUSED,
     403: Rule(Outcome.FAIL_READ, "Something between this machine and Kombo forbids the request."),
     404: Rule(Outcome.FAIL_READ, "Kombo has nothing at this address. Check `api_url`."),

@@ -53,6 +53,7 @@ PAIRS = list(itertools.product(CODES_OF_ONE, STATUSES))
 WITHOUT_CODE = {
     200: RETRIED,
     302: FAILED,
+    304: FAILED,
     400: FAILED,
     403: FAILED,
     404: FAILED,
@@ -250,6 +251,7 @@ def test_without_a_code_the_status_decides(night: Night, status: int) -> None:
     ("status", "advice"),
     [
         (302, "A redirect is never followed: the API key would go with it. Check `api_url`."),
+        (304, "A cache between this machine and Kombo answers in its place. Check `api_url`"),
         (403, "Something between this machine and Kombo forbids the request."),
         (404, "Kombo has nothing at this address. Check `api_url`."),
         (418, "Kombo does not answer like this. Check `api_url`."),
