@@ -53,6 +53,9 @@ CHUNK = 1 << 17
 LARGEST_BODY = 1 << 28
 """Bytes of an answer, unpacked, at the very most."""
 
+FURTHEST_CLOCK = timedelta(days=2)
+"""How far apart two servers' clocks may be: more than by a mistake in the zone or the day."""
+
 SHORTEST_SECRET = 8
 """Characters: what is shorter, such as a page size, is found in any log's address by chance."""
 
@@ -144,7 +147,8 @@ class KomboClient:
         self._max_wait = max_wait
         self._stop = stop
         self._budget = RateBudget()
-        self._first_answer: tuple[float, datetime] | None = None
+        self._clock_lock = threading.Lock()
+        self._zero: datetime | None = None  # what Kombo's clock said when `monotonic` was zero
         self._thread = threading.local()
 
     def get(
@@ -238,14 +242,17 @@ class KomboClient:
     def _by_kombos_clock(self, sent: float, answered_at: datetime) -> tuple[datetime, datetime]:
         """Tell when a request was sent, or earlier, and when it was answered, or later.
 
-        A single answer whose clock is wrong would move a bookmark past changes that were never
-        read, or far back. So it is held against the run's first answer and the time since.
+        An answer whose clock is wrong would move a bookmark past changes that were never read. So
+        it is held against the clock that is the furthest behind of all that answered in this run:
+        a bookmark that is a little too early costs repetitions only. Days too early, it would cost
+        a read of everything; so a clock that is days behind counts for its own answer alone.
         """
         now = time.monotonic()
-        if self._first_answer is None:
-            self._first_answer = now, answered_at
-        first, first_at = self._first_answer
-        expected = first_at + timedelta(seconds=now - first)
+        zero = answered_at - timedelta(seconds=now)
+        with self._clock_lock:
+            if self._zero is None or timedelta() < self._zero - zero < FURTHEST_CLOCK:
+                self._zero = zero
+            expected = self._zero + timedelta(seconds=now)
         return (
             min(answered_at, expected) - timedelta(seconds=now - sent),
             max(answered_at, expected),

@@ -455,6 +455,26 @@ def test_a_clock_that_runs_behind_moves_no_bookmark_back(night: Night) -> None:
     assert night.bookmark("clock-behind") == BEFORE
 
 
+class MostlyAhead(RawKombo):
+    """Its clock is a day ahead, but for what it says of an integration."""
+
+    def answer(self, head: str) -> Pieces:
+        moment = NOW if "/integrations/" in head else NOW + timedelta(days=1)
+        offers = page("1") if "/ats/offers" in head else None
+        details = b'{"status":"success","data":{"category":"ATS","read_models":[]}}'
+        date = moment.strftime("Date: %a, %d %b %Y %H:%M:%S GMT")
+        yield http(offers or details, date, date=False)
+
+
+def test_one_right_clock_holds_back_all_that_run_ahead_also_the_first() -> None:
+    with MostlyAhead() as kombo:
+        settings = {"api_key": "ks_dev_raw", "api_url": kombo.url, "integration_ids": ["a"]}
+        run = run_tap(settings, catalog=OFFERS)
+
+    assert run.code == 0
+    assert BEFORE < (run.bookmark("ats_offers", "a") or "") < write_time(datetime.now(UTC))
+
+
 def test_no_answer_is_taken_for_a_mistake_of_the_tap(night: Night) -> None:
     assert not [error for error in night.run.errors if "mistake" in error or "Unexpected" in error]
     assert "Traceback" not in night.run.stderr
