@@ -104,7 +104,7 @@ class Writer:
             return
         poll = select.poll()
         poll.register(self._out, 0)
-        if any(event & select.POLLERR for _, event in poll.poll(0)):
+        if any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0)):
             raise BrokenPipeError
 
     def _records(self, page: Page) -> list[tuple[str, bytes]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -162,6 +164,35 @@ def test_a_pipe_closed_while_only_failures_come_ends_the_run_too() -> None:
 
     assert process.returncode == 1
     assert b"The target has closed the pipe" in log
+
+
+def test_a_socket_closed_while_nothing_comes_ends_the_run_too(sandbox: Sandbox) -> None:
+    sandbox.fault(path="/ats/offers", skip=3, hang=True)
+    ours, theirs = socket.socketpair()
+    with (
+        ours,
+        theirs,
+        tap_process(
+            settings_for(sandbox, page_size=1), catalog=OFFERS, stdout=theirs.fileno()
+        ) as process,
+    ):
+        theirs.close()
+        while len(sandbox.requests()) < 1 + len(sandbox.integration_ids) + 4:
+            time.sleep(0.05)
+        time.sleep(2.5)  # and no STATE is to be written either
+        with contextlib.suppress(BlockingIOError):
+            while ours.recv(1 << 16, socket.MSG_DONTWAIT):
+                pass
+        ours.close()
+        began = time.monotonic()
+        _, stderr = process.communicate(timeout=30)
+        took = time.monotonic() - began
+
+    run = TapRun(process.returncode, b"", stderr.decode())
+    assert run.code == 1
+    assert took < 5
+    [error] = run.errors
+    assert "closed the pipe" in error
 
 
 def test_a_signal_that_ends_the_target_too_is_told_by_the_exit_status(sandbox: Sandbox) -> None:
