@@ -149,6 +149,10 @@ class TapKombo(Tap):
             RunFailedError: Something could not be read or written; all else was.
             SystemExit: A signal ended the run, after a last STATE.
         """
+        if sys.stdout is None:
+            raise RunFailedError(
+                "Standard output is closed: give the tap a target, or a file, to write to."
+            )
         streams = [s for s in self._kombo_streams() if s.selected and not maps.is_removed(s)]
         integration_ids: list[str] = self.config["integration_ids"]
         summary = Summary([stream.name for stream in streams], integration_ids)

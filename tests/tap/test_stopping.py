@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from typing import Any
 import pytest
 
 from kombo_sandbox import Sandbox
-from tests.tap_run import TapRun, catalog_with, run_tap, settings_for, tap_process
+from tests.tap_run import TAP, TapRun, catalog_with, run_tap, settings_for, tap_process
+from tests.warm_tap import arguments_for
 
 OFFERS = catalog_with("ats_offers")
 BOTH_SIGNALS = pytest.mark.parametrize(
@@ -223,6 +225,24 @@ def test_a_full_disk_ends_the_run_with_one_line(sandbox: Sandbox) -> None:
     [error] = run.errors
     assert "No space left" in error
     assert "Traceback" not in run.stderr
+
+
+def test_a_closed_stdout_is_told(sandbox: Sandbox, tmp_path: Path) -> None:
+    arguments = arguments_for(tmp_path, settings_for(sandbox), catalog=OFFERS)
+
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$0" "$@" >&-', TAP, *arguments],
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+        timeout=30,
+        check=False,
+    )
+
+    run = TapRun(done.returncode, b"", done.stderr.decode())
+    assert run.code == 1
+    [error] = run.errors
+    assert error.startswith("Standard output is closed: ")
+    assert sandbox.requests() == []
 
 
 def test_a_target_that_reads_no_more_does_not_keep_the_run_alive(sandbox: Sandbox) -> None:
