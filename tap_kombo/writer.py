@@ -44,6 +44,7 @@ class Writer:
         self._shapes = {stream.name: stream.record_shape() for stream in streams}
         self._maps = {stream.name: custom_maps(stream) for stream in streams}
         self._bookmarks = bookmarks
+        self._is_cut = False
         self._state_is_due = True
         self._next_state_at = time.monotonic() + STATE_INTERVAL
 
@@ -134,11 +135,18 @@ class Writer:
         self._state_is_due = True
 
     def _write(self, messages: bytes) -> None:
-        """Write all of it: an unbuffered stdout (`python -u`) stops where a signal finds it."""
+        """Write all of it: an unbuffered stdout (`python -u`) stops where a signal finds it.
+
+        What could be written in part only is the last: a STATE would stand in the same line.
+        """
+        if self._is_cut:
+            return
+        self._is_cut = True
         rest = memoryview(messages)
         while rest:
             rest = rest[self._out.write(rest) :]
         self._out.flush()
+        self._is_cut = False
 
 
 @cache

@@ -227,6 +227,42 @@ def test_a_full_disk_ends_the_run_with_one_line(sandbox: Sandbox) -> None:
     assert "Traceback" not in run.stderr
 
 
+def test_nothing_is_written_after_what_could_be_written_in_part_only(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """A STATE would stand in the line of half a record."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        "from tap_kombo.writer import Writer\n"
+        "write_state = Writer.write_state\n"
+        "def when_there_is_room_again(writer, *, at_once=False):\n"
+        "    if at_once:\n"
+        "        os.set_blocking(1, True)\n"
+        "        print('the last STATE', file=sys.stderr, flush=True)\n"
+        "    write_state(writer, at_once=at_once)\n"
+        "Writer.write_state = when_there_is_room_again\n"
+    )
+    env = {"PYTHONPATH": str(tmp_path), "PYTHONUNBUFFERED": ""}
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, False)
+    with (
+        os.fdopen(ours, "rb") as pipe,
+        tap_process(settings_for(sandbox), catalog=OFFERS, env=env, stdout=theirs) as process,
+    ):
+        os.close(theirs)
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line == b"the last STATE\n":
+                break
+        stdout = pipe.read()
+        assert process.wait(timeout=30) == 1
+
+    *lines, cut = stdout.split(b"\n")
+    assert cut
+    for line in lines:
+        json.loads(line)
+
+
 def test_a_closed_stdout_is_told(sandbox: Sandbox, tmp_path: Path) -> None:
     arguments = arguments_for(tmp_path, settings_for(sandbox), catalog=OFFERS)
 
