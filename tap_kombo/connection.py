@@ -19,7 +19,6 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import select_proxy
 from singer_sdk.streams.rest import HTTPRequest
-from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from tap_kombo.settings import is_loopback
 
@@ -62,22 +61,12 @@ class _Response(http.client.HTTPResponse):
             super().begin()
 
 
-class _Connection(HTTPConnection):
-    response_class = _Response
-
-
-class _TlsConnection(HTTPSConnection):
-    response_class = _Response
-
-
-# SOCKS proxies have classes of their own, and keep them.
-CONNECTIONS = {HTTPConnection: _Connection, HTTPSConnection: _TlsConnection}
-
-
 class _Adapter(HTTPAdapter):
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
-        pool.ConnectionCls = CONNECTIONS.get(pool.ConnectionCls, pool.ConnectionCls)
+        kind = pool.ConnectionCls  # one for http, one for https, and others for SOCKS proxies
+        if kind.response_class is not _Response:
+            pool.ConnectionCls = type(kind.__name__, (kind,), {"response_class": _Response})
         return pool
 
 

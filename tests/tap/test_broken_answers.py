@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -453,6 +454,41 @@ def test_a_clock_that_runs_ahead_moves_no_bookmark_ahead(night: Night) -> None:
 def test_a_clock_that_runs_behind_moves_no_bookmark_back(night: Night) -> None:
     assert night.arrived("clock-behind") == ["ghost-1", "ghost-2"]
     assert night.bookmark("clock-behind") == BEFORE
+
+
+SOCKS = """
+import socket
+PROXY_TYPE_SOCKS4, PROXY_TYPE_SOCKS5 = 1, 2
+class ProxyError(OSError): pass
+def create_connection(address, timeout, **proxy): return socket.create_connection(address, timeout)
+"""
+"""What stands in for PySocks, and for the proxy."""
+
+
+def test_a_socks_proxy_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "socks.py").write_text(SOCKS)
+    broken = {
+        "early": Broken(WELL["interim answers"]),
+        "drip": Broken(BROKEN["a body that drips"][0], times=1),
+    }
+    with RawKombo(broken) as kombo:
+        settings = {
+            "api_key": "ks_dev_raw",
+            "api_url": kombo.url,
+            "integration_ids": list(broken),
+            "request_timeout_seconds": TIMEOUT,
+        }
+        env = {
+            "HTTP_PROXY": "socks5://127.0.0.1:9",
+            "NO_PROXY": "",
+            "PYTHONPATH": str(tmp_path),
+        }
+        run = run_tap(settings, catalog=OFFERS, env=env)
+
+    assert run.code == 0
+    assert kombo.asked[Asked("early", "second")] == 1
+    assert kombo.asked[Asked("drip", "second")] == 2
+    assert run.ids("ats_offers") == ["drip-1", "drip-2", "early-1", "ghost-1", "ghost-2"]
 
 
 class MostlyAhead(RawKombo):
