@@ -249,6 +249,23 @@ def test_a_resume_point_that_is_of_no_use_does_not_stand_in_the_way(
     assert "resume" not in run.partition("ats_offers", "personio:x")
 
 
+def test_a_resume_point_that_was_of_use_is_no_reason_to_begin_again(sandbox: Sandbox) -> None:
+    """What fails after it fails for a reason of its own."""
+    integration_id = sandbox.integration_ids[0]
+    settings = settings_for(sandbox, integration_ids=[integration_id], page_size=50)
+    run_tap(settings, catalog=OFFERS)
+    [place, *_] = [r.params["cursor"] for r in sandbox.requests() if "cursor" in r.params]
+    sandbox.clear_requests()
+    sandbox.fault("/ats/offers", skip=1, status=403)
+
+    run = run_tap(settings, catalog=OFFERS, state=cut_off_at(place, sandbox))
+
+    assert run.code == 1
+    kept = run.partition("ats_offers", integration_id)["resume"]["cursor"]
+    asked = [r.params.get("cursor") for r in sandbox.requests() if r.path == "/ats/offers"]
+    assert asked == [place, kept]
+
+
 def test_a_cursor_refused_in_the_middle_starts_the_read_again(sandbox: Sandbox) -> None:
     integration_id = sandbox.integration_ids[0]
     settings = settings_for(sandbox, integration_ids=[integration_id], page_size=50)

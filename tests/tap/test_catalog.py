@@ -104,6 +104,13 @@ REFUSED: dict[str, tuple[Callable[[Content], object], str]] = {
         with_metadata("properties", "x", "items", "properties", "y", selected=False),
         "deselects x.properties, which is in a list",
     ),
+    "part of each item": (
+        lambda e: (
+            in_schema("tags", {"type": ["array", "null"], "items": {"type": "object"}})(e),
+            with_metadata("properties", "tags", "properties", "name", selected=False)(e),
+        ),
+        "deselects tags.name, which is in a list",
+    ),
     "keys that are no fields": (
         lambda e: e.update(key_properties=["nonsense"]),
         "`key_properties` of ats_offers must be a list of fields",
