@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -106,11 +106,10 @@ class Bookmarks:
             elif last < oldest:
                 self._too_old.add((stream, integration_id))
 
-    def tell(self, integration_id: str, streams: Iterable[str]) -> None:
+    def tell(self, integration_id: str, streams: Sequence[str]) -> None:
         """Warn of the bookmarks that are void, of the streams that are read indeed."""
-        reads = [(stream, integration_id) for stream in streams]
         for void, reason in ((self._from_the_future, FROM_THE_FUTURE), (self._too_old, TOO_OLD)):
-            if names := [stream for stream, name in reads if (stream, name) in void]:
+            if names := [stream for stream in streams if (stream, integration_id) in void]:
                 logger.warning(
                     "%s: everything is read again of %s: %s",
                     integration_id,

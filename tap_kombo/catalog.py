@@ -152,8 +152,10 @@ def _unheld(schema: object) -> Iterator[str]:
         values = HELD.get(keyword, ())
         if values is not None and value not in values:
             yield f"`{keyword}`, to which tap-kombo does not hold values,"
-    parts = [*(schema.get("properties") or {}).values()]
-    for part in [*parts, schema["items"]] if "items" in schema else parts:
+    parts = list((schema.get("properties") or {}).values())
+    if "items" in schema:
+        parts.append(schema["items"])
+    for part in parts:
         yield from _unheld(part)
 
 
