@@ -28,6 +28,7 @@ __all__ = [
     "run_tap",
     "settings_for",
     "state_at",
+    "state_cut_off",
     "tap_process",
 ]
 
@@ -120,6 +121,13 @@ def warm_tap() -> WarmTap:
     warm = WarmTap(MEASURED)
     atexit.register(warm.stop)
     return warm
+
+
+def state_cut_off(stream: str, integration_id: str, cursor: str, started: str) -> dict[str, Any]:
+    """Build the state of a first read that was cut off before the page at a cursor."""
+    resume = {"cursor": cursor, "started": started, "since": None}
+    partition = {"context": {"integration_id": integration_id}, "resume": resume}
+    return {"bookmarks": {stream: {"partitions": [partition]}}}
 
 
 def state_at(bookmark: str, integration_ids: Iterable[str]) -> dict[str, Any]:

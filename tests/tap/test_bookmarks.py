@@ -11,8 +11,16 @@ import pytest
 
 from kombo_sandbox import Sandbox
 from tap_kombo.times import read_time, write_time
-from tests.tap.raw_server import Asked, Broken, RawKombo, http, page
-from tests.tap_run import Haste, TapRun, catalog_with, run_tap, settings_for, tap_process
+from tests.tap.raw_server import Broken, RawKombo, http, page
+from tests.tap_run import (
+    Haste,
+    TapRun,
+    catalog_with,
+    run_tap,
+    settings_for,
+    state_cut_off,
+    tap_process,
+)
 
 OFFERS = catalog_with("ats_offers")
 
@@ -184,7 +192,8 @@ def test_what_changed_since_a_run_was_killed_comes_with_the_next_one(sandbox: Sa
 def test_a_refused_resume_point_means_reading_from_the_bookmark(sandbox: Sandbox) -> None:
     integration_id = sandbox.integration_ids[0]
     settings = settings_for(sandbox, integration_ids=[integration_id], page_size=50)
-    state = cut_off_at("long gone", sandbox)
+    began = hours_ago(read_time(sandbox.clock()))
+    state = state_cut_off("ats_offers", integration_id, "long gone", began)
 
     run = run_tap(settings, state=state, catalog=OFFERS)
 
@@ -197,24 +206,8 @@ def test_a_refused_resume_point_means_reading_from_the_bookmark(sandbox: Sandbox
     assert run.ids("ats_offers") == truth
 
 
-def cut_off_at(cursor: str, sandbox: Sandbox) -> dict[str, Any]:
-    """Build the state of a first read that was cut off at a cursor."""
-    context = {"integration_id": sandbox.integration_ids[0]}
-    began = read_time(sandbox.clock()) - timedelta(hours=5)
-    resume = {"cursor": cursor, "started": write_time(began), "since": None}
-    partition = {"context": context, "resume": resume}
-    return {"bookmarks": {"ats_offers": {"partitions": [partition]}}}
-
-
-class AnotherKombo(RawKombo):
-    """Its cursors of yesterday are no use, and it says so in another way."""
-
-    def __init__(self, answer: bytes) -> None:
-        super().__init__({"personio:x": Broken(lambda asked: [self._answer(asked, answer)])})
-
-    @staticmethod
-    def _answer(asked: Asked, answer: bytes) -> bytes:
-        return answer if asked.cursor == "stale" else http(page("2"))
+def hours_ago(now: datetime) -> str:
+    return write_time(now - timedelta(hours=5))
 
 
 @pytest.mark.parametrize(
@@ -227,15 +220,11 @@ class AnotherKombo(RawKombo):
     ],
     ids=["a code of its own", "not found", "its own failure", "a circle"],
 )
-def test_a_resume_point_that_is_of_no_use_does_not_stand_in_the_way(
-    sandbox: Sandbox, answer: bytes
-) -> None:
+def test_a_resume_point_that_is_of_no_use_does_not_stand_in_the_way(answer: bytes) -> None:
     """How Kombo refuses a cursor that it has forgotten is not documented."""
-    state = cut_off_at("stale", sandbox)
-    [partition] = state["bookmarks"]["ats_offers"]["partitions"]
-    partition["context"]["integration_id"] = "personio:x"
-    partition["resume"]["started"] = write_time(datetime.now(UTC) - timedelta(hours=5))
-    with AnotherKombo(answer) as kombo:
+    state = state_cut_off("ats_offers", "personio:x", "stale", hours_ago(datetime.now(UTC)))
+    stale = Broken(lambda asked: [answer if asked.cursor == "stale" else http(page("2"))])
+    with RawKombo({"personio:x": stale}) as kombo:
         settings = {
             "api_key": "ks_dev_raw",
             "api_url": kombo.url,
@@ -258,7 +247,13 @@ def test_a_resume_point_that_was_of_use_is_no_reason_to_begin_again(sandbox: San
     sandbox.clear_requests()
     sandbox.fault("/ats/offers", skip=1, status=403)
 
-    run = run_tap(settings, catalog=OFFERS, state=cut_off_at(place, sandbox))
+    began = hours_ago(read_time(sandbox.clock()))
+
+    run = run_tap(
+        settings,
+        catalog=OFFERS,
+        state=state_cut_off("ats_offers", integration_id, place, began),
+    )
 
     assert run.code == 1
     kept = run.partition("ats_offers", integration_id)["resume"]["cursor"]

@@ -10,7 +10,7 @@ import pytest
 
 from kombo_sandbox import Sandbox
 from tap_kombo.streams import MODELS
-from tests.tap_run import TapRun, catalog_with, run_tap, settings_for
+from tests.tap_run import TapRun, catalog_with, run_tap, settings_for, state_cut_off
 
 STREAMS = ["ats_applications", "ats_candidates", "ats_jobs", "ats_offers"]
 OWN_FIELDS = {"integration_id", "_sdc_deleted_at", "additional_fields"}
@@ -219,12 +219,9 @@ def test_a_read_of_everything_that_was_cut_off_begins_again(sandbox: Sandbox, st
     whole = run_tap(settings, catalog=catalog)
     [cursor, *_] = [r.params["cursor"] for r in sandbox.requests() if "cursor" in r.params]
     assert not any("resume" in json.dumps(state) for state in whole.states)
-    resume = {"cursor": cursor, "started": sandbox.clock(), "since": None}
-    partition = {"context": {"integration_id": integration_id}, "resume": resume}
+    state = state_cut_off(stream, integration_id, cursor, sandbox.clock())
 
-    again = run_tap(
-        settings, catalog=catalog, state={"bookmarks": {stream: {"partitions": [partition]}}}
-    )
+    again = run_tap(settings, catalog=catalog, state=state)
 
     assert again.ids(stream) == whole.ids(stream)
     assert "resume" not in again.partition(stream, integration_id)

@@ -16,6 +16,9 @@ from tap_kombo.times import read_time, write_time
 from tests.tap_run import TapRun, catalog_with, run_tap, settings_for
 
 OFFERS = catalog_with("ats_offers")
+ABOUT_14_DAYS = pytest.mark.parametrize(
+    ("days", "is_read_whole"), [(13.9, False), (14.1, True)], ids=["13.9 days", "14.1 days"]
+)
 
 
 @pytest.fixture(scope="module")
@@ -166,9 +169,7 @@ def test_a_first_read_that_began_in_the_future_is_told_to_begin_again(sandbox: S
     assert "later than Kombo's clock" in warning
 
 
-@pytest.mark.parametrize(
-    ("days", "is_read_whole"), [(13.9, False), (14.1, True)], ids=["13.9 days", "14.1 days"]
-)
+@ABOUT_14_DAYS
 def test_a_bookmark_is_worth_something_as_long_as_kombo_remembers_deletions(
     sandbox: Sandbox, days: float, *, is_read_whole: bool
 ) -> None:
@@ -257,9 +258,7 @@ def test_a_whole_read_for_an_old_bookmark_goes_on_where_it_was_cut_off(sandbox: 
     assert run.ids("ats_offers") == sorted(truth[10:])
 
 
-@pytest.mark.parametrize(
-    ("days", "is_read_whole"), [(13.9, False), (14.1, True)], ids=["13.9 days", "14.1 days"]
-)
+@ABOUT_14_DAYS
 def test_a_first_read_goes_on_as_long_as_kombo_remembers_deletions(
     sandbox: Sandbox, days: float, *, is_read_whole: bool
 ) -> None:
