@@ -19,7 +19,7 @@ from psycopg import sql
 
 from demo.comparison import Difference, Table, differences
 from demo.postgres import Postgres
-from demo.processes import running, stop_group
+from demo.processes import GRACE_SECONDS, running, stop_group
 from kombo_sandbox import Sandbox
 from tests.end_to_end.conftest import CATALOG, held_by, rows_of
 from tests.tap_run import catalog_with, settings_for
@@ -42,6 +42,8 @@ class Flow:
     def kill(self, victims: Sequence[str], signum: signal.Signals) -> None:
         for victim in victims:
             {"tap": self.tap, "target": self.target}[victim].send_signal(signum)
+        if "target" in victims:
+            self._see_the_target_off()
 
     def wait(self) -> tuple[int, int]:
         """Wait for both ends; tells the exit status of the tap and of the target."""
@@ -50,6 +52,16 @@ class Flow:
     def wait_until(self, condition: Callable[[], bool]) -> None:
         """Wait for something to happen, or for an end of the pipe."""
         wait_until(lambda: condition() or None not in (self.tap.poll(), self.target.poll()))
+
+    def _see_the_target_off(self) -> None:
+        """Kill a target that does not end when it is asked to, as whatever runs a pipe does.
+
+        It ends by an exception, and Python drops one that arises while garbage is collected.
+        """
+        try:
+            self.target.wait(GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.target.kill()
 
 
 @dataclass(frozen=True)
