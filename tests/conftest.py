@@ -13,6 +13,14 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take minutes: one of them at the end would keep the rest waiting.
+
+    Else the order is the random one.
+    """
+    items.sort(key=lambda item: not item.nodeid.startswith(("tests/end_to_end", "tests/histories")))
+
+
 @pytest.fixture(scope="session")
 def shared_sandbox() -> Iterator[Sandbox]:
     with Sandbox(integrations=3, offers=600, seed=11) as sandbox:
