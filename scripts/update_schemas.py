@@ -27,7 +27,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, JsonSchema
 from pydantic_core import core_schema
 
 from tap_kombo import streams
-from tap_kombo.answers import INTEGRATION, INTEGRATION_MODELS, PACKAGES, PAGES
+from tap_kombo.responses import INTEGRATION, INTEGRATION_MODELS, PACKAGES, PAGES
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -139,7 +139,7 @@ RECORDS = {
     INTEGRATION_MODELS: "data.read_models[]",
 }
 
-MODELS = tuple(Model(row.name, row.path, RECORDS[row.listing]) for row in streams.MODELS)
+MODELS = tuple(Model(row.name, row.path, RECORDS[row.format]) for row in streams.MODELS)
 
 
 class Override(NamedTuple):
@@ -426,7 +426,7 @@ class Kombo:
         return [
             name
             for name, endpoint in both
-            if endpoint.is_list and name not in rows | streams.LEFT_OUT.keys()
+            if endpoint.is_list and name not in rows | streams.EXCLUDED.keys()
         ]
 
 
@@ -508,7 +508,7 @@ def files(kombo: Kombo) -> dict[str, str]:
         raise CannotUpdateError(
             f"Kombo has lists that are neither streams nor left out: {', '.join(new)}"
         )
-    filters = {model.stream: dict(sorted(kombo.filters(model).items())) for model in MODELS}
+    filters = {model.stream: sorted(kombo.filters(model)) for model in MODELS}
     contents = {f"schemas/{model.stream}.json": kombo.schema(model) for model in MODELS}
     contents["filters.json"] = dict(sorted(filters.items()))
     return {path: f"{json.dumps(content, indent=2)}\n" for path, content in contents.items()}

@@ -10,17 +10,16 @@ from types import FrameType
 def main() -> None:
     """Run the tap.
 
-    The import of the SDK takes most of a second, in which a signal would end in a traceback.
+    Importing the SDK takes half a second, in which a signal would cause a traceback.
     """
     for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, _leave)
+        signal.signal(signum, _exit)
     from tap_kombo.tap import TapKombo  # noqa: PLC0415  # after the handlers
 
     TapKombo.cli()
 
 
-def _leave(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001  # Python's signature
-    """Nothing was read or written yet, and the tap's own handler is not there."""
+def _exit(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001  # Python's signature
     os._exit(128 + signum)
 
 

@@ -1,207 +1,146 @@
-"""The catalog: which streams and fields are to be read, checked before anything is.
+"""Checks of a given catalog, before anything is read with it.
 
-What the SDK does not understand it passes over: a stream would be read whole each time, rows would
-arrive without their values, or fields would go out that nobody asked for.
+The SDK ignores unknown parts of a catalog: deselected fields would be emitted, and columns would
+arrive with other types.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from singer_sdk.singerlib import Catalog, CatalogEntry, Metadata
 
 from tap_kombo.errors import InputError
-from tap_kombo.settings import guess
-from tap_kombo.streams import MODELS, Model
+from tap_kombo.settings import did_you_mean
+from tap_kombo.validation import Schema
 
-NEW_CATALOG = "Make a new one with `tap-kombo --discover`."
-
-Entry = Mapping[str, Any]
-"""A stream of a catalog, as it stands in the file."""
+DISCOVER = "Create a catalog with `tap-kombo --discover`."
 
 
-def check_catalog(catalog: Any) -> Catalog | None:
-    """Make sure that a catalog is one of this tap's before anything is selected by it.
+Keys = tuple[Sequence[str], str | None]
+"""The primary key of a stream, and its replication key."""
 
-    Many catalogs leave keys away; what they do not say is as the tap's own catalog has it.
+
+def load_catalog(content: Any, keys: Mapping[str, Keys]) -> Catalog | None:
+    """Convert a catalog. Names and keys of its streams become Kombo's, whatever it has for them.
 
     Args:
-        catalog: What was read from the catalog file, or the SDK's `Catalog`; None for none.
+        content: The content of the catalog file, or a `Catalog`; None without one.
+        keys: The keys of each of the tap's streams.
 
     Raises:
-        InputError: It is not a Singer catalog, or not one for this tap's streams.
+        InputError: It is not a Singer catalog, is empty, or names an unknown stream.
     """
-    if catalog is None:
+    if content is None:
         return None
-    content = catalog.to_dict() if isinstance(catalog, Catalog) else catalog
-    entries = content.get("streams") if isinstance(content, dict) else None
-    if not isinstance(entries, list) or not all(map(_is_entry, entries)):
-        raise InputError(
-            'The catalog is not a Singer catalog: it must be an object like {"streams": '
-            f'[{{"tap_stream_id": "ats_offers", "schema": {{...}}}}]}}. {NEW_CATALOG}'
-        )
-    if not entries:
-        raise InputError(f"The catalog has no streams: nothing would be read. {NEW_CATALOG}")
-    models = {model.name: model for model in MODELS}
-    names = Counter(entry["tap_stream_id"] for entry in entries)
-    for name, times in names.items():
-        if name not in models:
-            raise InputError(
-                f"The catalog has a stream {name!r}, which tap-kombo does not have"
-                f"{guess(name, models)}. {NEW_CATALOG}"
-            )
-        if times > 1:
-            raise InputError(
-                f"The catalog has the stream {name} more than once, and only one of them would "
-                "count: leave one."
-            )
-    for entry in entries:
-        model = models[entry["tap_stream_id"]]
-        if problem := next(_problems(entry, model), None):
-            raise InputError(f"The catalog's {problem}")
-    checked = Catalog.from_dict(content)
-    for entry in entries:
-        _complete(checked[entry["tap_stream_id"]], entry, models[entry["tap_stream_id"]])
-    return checked
+    try:
+        catalog = content if isinstance(content, Catalog) else _convert(content)
+    except (AttributeError, KeyError, TypeError):
+        raise InputError(f"Catalog: the file is not a Singer catalog. {DISCOVER}") from None
+    if not catalog:
+        raise InputError(f"Catalog: there are no streams in it. {DISCOVER}")
+    for name, entry in catalog.items():
+        if name not in keys:
+            similar = did_you_mean(str(name), keys)
+            raise InputError(f"Catalog: there is no stream {name}{similar}. {DISCOVER}")
+        entry.stream = name
+        entry.key_properties, entry.replication_key = keys[name]
+        if not entry.metadata:
+            continue
+        for field in filter(None, (*entry.key_properties, entry.replication_key)):
+            entry.metadata["properties", field].inclusion = Metadata.InclusionType.AUTOMATIC
+        forced = entry.metadata.root.forced_replication_method
+        entry.replication_method = entry.replication_method or forced
+    return catalog
 
 
-def _is_entry(entry: object) -> bool:
-    return (
-        isinstance(entry, dict)
-        and isinstance(entry.get("tap_stream_id"), str)
-        and isinstance(entry.get("schema"), dict)
-        and isinstance(entry["schema"].get("properties"), dict)
-    )
+def _convert(content: Any) -> Catalog:
+    for entry in content["streams"]:
+        for item in entry.get("metadata", []):
+            # Set by a user, for example in meltano.yml; the SDK only knows the forced method.
+            if not item["breadcrumb"] and (method := item["metadata"].get("replication-method")):
+                entry["replication_method"] = method
+    return Catalog.from_dict(content)
 
 
-def _problems(entry: Entry, model: Model) -> Iterator[str]:
-    """Say what would have rows arrive otherwise than the catalog seems to say."""
-    fields = entry["schema"]["properties"]
-    yield from _schema_problems(fields, model)
-    yield from _metadata_problems(entry.get("metadata") or [], fields, model)
-    keys = entry.get("key_properties") or []
-    if not isinstance(keys, list | tuple) or not set(map(str, keys)) <= fields.keys():
-        yield (
-            f"`key_properties` of {model.name} must be a list of fields of its schema, like "
-            f"{list(model.key)}."
-        )
-    method = _replication_method(entry)
-    if method not in (None, "INCREMENTAL", "FULL_TABLE"):
-        yield (
-            f"replication method for {model.name} is {method!r}: it must be INCREMENTAL or "
-            "FULL_TABLE, or be left away."
-        )
+def check_entry(entry: CatalogEntry, own: Schema) -> None:
+    """Check a stream of a catalog.
+
+    Args:
+        entry: The catalog's entry.
+        own: The stream's own schema. A catalog may lack fields of it, but not the keys.
+
+    Raises:
+        InputError: A field is unknown, has another type, or is selected in a way that cannot be
+            honored.
+    """
+    if problem := next(_problems(entry, own), None):
+        raise InputError(f"Catalog: {entry.tap_stream_id}{problem}")
 
 
-NOT_NULL = {"id", "integration_id", "changed_at"}
-
-
-def _schema_problems(fields: Mapping[str, Any], model: Model) -> Iterator[str]:
-    for name, schema in fields.items():
-        for problem in _unheld(schema):
-            yield f"schema of {model.name} has {problem} for `{name}`. {NEW_CATALOG}"
-        if name not in NOT_NULL and "null" not in schema["type"]:
-            yield f"schema of {model.name} does not let `{name}` be null. {NEW_CATALOG}"
-    for name in filter(None, [*model.key, model.behaviour.replication_key]):
+def _problems(entry: CatalogEntry, own: Schema) -> Iterator[str]:
+    schema = entry.schema.to_dict()
+    fields = schema.get("properties", {})
+    for name in filter(None, (*(entry.key_properties or ()), entry.replication_key)):
         if name not in fields:
-            yield f"schema of {model.name} lacks its key `{name}`. {NEW_CATALOG}"
+            yield f".{name}: the schema lacks this key field. {DISCOVER}"
+    for name, field in fields.items():
+        if name not in own["properties"]:
+            similar = did_you_mean(name, own["properties"])
+            yield f".{name}: there is no such field{similar}. {DISCOVER}"
+        elif not _is_part_of(field, own["properties"][name]):
+            yield f".{name}: the schema differs from tap-kombo's. {DISCOVER}"
+    for breadcrumb, item in entry.metadata.items():
+        if item.selected not in (None, True, False):
+            yield f": `selected` in the metadata of {_path(breadcrumb)} is not true or false."
+        if item.selected is False:
+            yield from _selection_problems(breadcrumb, own)
+    if entry.replication_method not in (None, "INCREMENTAL", "FULL_TABLE"):
+        yield ": the replication method is not supported. Use INCREMENTAL or FULL_TABLE."
 
 
-def _metadata_problems(metadata: object, fields: Mapping[str, Any], model: Model) -> Iterator[str]:
-    if not isinstance(metadata, list) or not all(map(_is_metadata, metadata)):
-        yield (
-            f'metadata of {model.name} must be a list of objects like {{"breadcrumb": '
-            '["properties", "status"], "metadata": {"selected": false}}, where `selected` is true '
-            "or false."
-        )
-        return
-    if metadata and not any(item["breadcrumb"] == [] for item in metadata):
-        yield (
-            f"metadata of {model.name} has no entry with the breadcrumb [], which tells whether "
-            f"the stream is selected. {NEW_CATALOG}"
-        )
-    for item in metadata:
-        path = item["breadcrumb"]
-        if item["metadata"].get("selected") is False and _is_in_list(path, fields):
+def _selection_problems(breadcrumb: tuple[str, ...], own: Schema) -> Iterator[str]:
+    path, schema, steps = _path(breadcrumb), own, iter(breadcrumb)
+    for step in steps:
+        if step == "items" or "array" in schema["type"]:
+            yield f".{path}: a field inside a list cannot be deselected. Deselect the list."
+            return
+        name = next(steps, None)
+        if step != "properties" or name is None:
             yield (
-                f"metadata of {model.name} deselects {'.'.join(path[1::2])}, which is in a list "
-                "and cannot be left out alone: deselect the whole list."
+                f": the metadata breadcrumb {list(breadcrumb)} is not valid. Use a path like "
+                '["properties", "status"].'
             )
+            return
+        properties = schema.get("properties") or {}
+        if name not in properties:
+            # A free-form object may have any field.
+            if schema is own or properties:
+                similar = did_you_mean(name, properties)
+                yield f".{path}: there is no such field{similar}. {DISCOVER}"
+            return
+        schema = properties[name]
 
 
-HELD: Mapping[str, tuple[Any, ...] | None] = {
-    "type": None,
-    "properties": None,
-    "items": None,
-    "description": None,
-    "title": None,
-    "format": ("date", "date-time"),
-    "additionalProperties": (True,),
-}
-"""What a schema may say, as records are held to it: keyword -> its values, None for any."""
+def _path(breadcrumb: tuple[str, ...]) -> str:
+    return ".".join(step for step in breadcrumb if step not in {"properties", "items"})
 
 
-def _unheld(schema: object) -> Iterator[str]:
-    """Say what is in a schema that a record could contradict."""
-    if not isinstance(schema, dict) or not schema.get("type"):
-        yield "no `type`"
-        return
-    for keyword, value in schema.items():
-        values = HELD.get(keyword, ())
-        if values is not None and value not in values:
-            yield f"`{keyword}`, to which tap-kombo does not hold values,"
-    parts = list((schema.get("properties") or {}).values())
-    if "items" in schema:
-        parts.append(schema["items"])
-    for part in parts:
-        yield from _unheld(part)
+ANNOTATIONS = frozenset({"description", "title"})
 
 
-def _is_in_list(path: Sequence[str], fields: Mapping[str, Any]) -> bool:
-    if any(step != "properties" for step in path[::2]):
-        return True
-    schema: Mapping[str, Any] = {"properties": fields}
-    for name in path[1:-1:2]:
-        schema = (schema.get("properties") or {}).get(name, {})
-        if "array" in schema.get("type", ()):
-            return True
-    return False
-
-
-def _is_metadata(item: object) -> bool:
-    if not isinstance(item, dict) or not isinstance(item.get("metadata"), dict):
+def _is_part_of(schema: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
+    """Return whether a schema is a stream's own, except that it may lack nested fields."""
+    nested = {"properties", "items", *ANNOTATIONS}
+    if {k: v for k, v in schema.items() if k not in nested} != {
+        k: v for k, v in own.items() if k not in nested
+    }:
         return False
-    path = item.get("breadcrumb")
-    return (
-        isinstance(path, list)
-        and all(isinstance(step, str) for step in path)
-        and path[:1] in ([], ["properties"])
-        and item["metadata"].get("selected") in (None, True, False)
+    properties, own_properties = schema.get("properties") or {}, own.get("properties") or {}
+    if "items" in own and not _is_part_of(schema.get("items", {}), own["items"]):
+        return False
+    return all(
+        name in own_properties and _is_part_of(field, own_properties[name])
+        for name, field in properties.items()
     )
-
-
-def _replication_method(entry: Entry) -> object:
-    """Find how the stream is to be read: the user's word counts before the tap's own."""
-    root: Mapping[str, Any] = next(
-        (i["metadata"] for i in entry.get("metadata") or [] if i["breadcrumb"] == []), {}
-    )
-    return (
-        root.get("replication-method")
-        or entry.get("replication_method")
-        or root.get("forced-replication-method")
-    )
-
-
-def _complete(checked: CatalogEntry, entry: Entry, model: Model) -> None:
-    """Fill in what the catalog leaves to the tap."""
-    checked.stream = model.name
-    checked.key_properties = checked.key_properties or list(model.key)
-    checked.replication_key = model.behaviour.replication_key
-    # What has no replication key is always read whole: many catalogs have one method for all.
-    method = _replication_method(entry) if checked.replication_key else "FULL_TABLE"
-    checked.replication_method = None if method is None else str(method)
-    if checked.metadata:
-        for name in filter(None, [*checked.key_properties, *model.key, checked.replication_key]):
-            checked.metadata["properties", name].inclusion = Metadata.InclusionType.AUTOMATIC

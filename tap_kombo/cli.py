@@ -1,24 +1,18 @@
-"""The command line: a mistake of the user's becomes one clear line and exit status 1.
-
-The SDK answers most of them with a traceback.
-"""
+"""The command line: one line for each mistake of the user, instead of a traceback."""
 
 from __future__ import annotations
 
-import json
+import io
 import logging
 import os
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import click
 import msgspec
-from singer_sdk.exceptions import (
-    ConfigValidationError,
-    MapExpressionError,
-    StreamMapConfigError,
-)
-from singer_sdk.plugin_base import PluginBase, SingerCommand
+from singer_sdk.exceptions import MapExpressionError, StreamMapConfigError
+from singer_sdk.plugin_base import SingerCommand
 
 from tap_kombo import settings
 from tap_kombo.errors import InputError, KomboError, RunFailedError, internal
@@ -26,169 +20,141 @@ from tap_kombo.errors import InputError, KomboError, RunFailedError, internal
 logger = logging.getLogger("tap-kombo")
 
 PREFIX = "TAP_KOMBO_"
-FALSY = frozenset({"false", "0", "no", "off"})
-"""What means false in the environment."""
+BOOLEANS = {"true", "1", "yes", "on", "false", "0", "no", "off"}
+"""The SDK takes all other values for false."""
 
 
-class PatientCommand(SingerCommand):
-    """The SDK's command, with one line for each mistake."""
+class TapCommand(SingerCommand):
+    """The SDK's command. A traceback would hold the API key or people's data."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
+        sentences: tuple[str, ...] = ()
         try:
             return super().main(*args, **kwargs)
-        except ConfigValidationError as error:
-            sentences = error.errors
-        except (InputError, RunFailedError) as error:
-            sentences = list(error.args)
+        except RunFailedError:
+            pass  # the run has logged its failures
+        except InputError as error:
+            sentences = error.args
         except KomboError as error:
-            sentences = [str(error)]
+            sentences = (str(error),)
         except (MapExpressionError, StreamMapConfigError) as error:
-            sentences = [f"The setting `stream_maps` is wrong: {error}"]
-        except Exception as error:  # noqa: BLE001  # a traceback would hold people's data
-            sentences = [str(internal(error))]
+            sentences = (f"`stream_maps`: {error}",)
+        except OSError as error:
+            sentences = (f"The output cannot be written: {error.strerror}.",)
+        except Exception as error:  # noqa: BLE001
+            sentences = (str(internal(error)),)
         for sentence in sentences:
             self.logger.error(sentence)
         sys.exit(1)
 
 
 class JsonFile(click.ParamType):  # type: ignore[type-arg]  # generic only in newer versions
-    """A file that holds JSON; it arrives as its content."""
+    """A state or catalog file, as the stream of JSON text that the SDK expects."""
 
     name = "file"
-
-    def __init__(self, what: str) -> None:
-        self._what = what
 
     def convert(
         self,
         value: Any,
-        param: click.Parameter | None,  # noqa: ARG002
+        param: click.Parameter | None,
         ctx: click.Context | None,  # noqa: ARG002
-    ) -> Any:
-        if not isinstance(value, str):
-            return value
-        content = read_file(value, self._what)
-        if self._what == "state":
-            return read_state(content, value)
-        catalog = read_json(content, value, self._what)
-        if catalog is None:
-            raise InputError(
-                f"The catalog file {value} holds null: leave --catalog away to read all streams."
-            )
-        return catalog
+    ) -> io.StringIO:
+        option = str(param and param.name)
+        text = read_file(value, option)
+        if option == "state":
+            text = last_state(text).strip() or b"null"
+        if parse_json(text, value, f"{option} file") is None:
+            if option != "state":
+                raise InputError(f"{value}: the {option} file holds null. Omit --{option}.")
+            logger.warning("%s: the state file is empty; everything is read.", value)
+        return io.StringIO(text.decode())
 
 
-def patient_command(command: click.Command, logger: logging.Logger) -> PatientCommand:
-    """Make the SDK's command say clearly what is wrong with what it is given."""
-    for param in command.params:
-        if param.name in {"state", "catalog"}:
-            param.type = JsonFile(param.name)
-        if param.name == "test" and isinstance(param, click.Option):
-            param.help = (
-                "Prove the key and each integration, and print what each can give. "
-                "Use --test=schema to print the schemas only."
-            )
-    return PatientCommand(
-        name=command.name,
-        callback=command.callback,
-        params=command.params,
-        help="Read HR data from the Kombo unified API, as a Singer tap.",
-        context_settings=command.context_settings,
-        logger=logger,
-    )
+def last_state(content: bytes) -> bytes:
+    """Return the last state of a file.
+
+    Targets append one line for each state. If a target was killed, its last line may be cut.
+    """
+    complete = [line for line in content[: content.rfind(b"\n") + 1].splitlines() if line.strip()]
+    try:
+        msgspec.json.decode(b"".join(complete[-1:]), type=dict)
+    except msgspec.DecodeError:
+        return content
+    return complete[-1]
 
 
-def read_file(path: str, what: str) -> bytes:
-    """Read a file.
+def read_file(path: str, content: str) -> bytes:
+    """Read a file; `-` is standard input.
 
     Args:
-        path: Where it is; `-` for standard input.
-        what: What it holds, for messages: "state".
+        path: The file's path.
+        content: The kind of its content, for the error: "state".
 
     Raises:
         InputError: It cannot be read.
     """
     try:
         with click.open_file(path, "rb") as file:
-            content: bytes = file.read()
-            return content
+            data: bytes = file.read()
+            return data
     except OSError as error:
-        raise InputError(f"The {what} file {path} cannot be read: {error.strerror}.") from None
+        raise InputError(f"{path}: the {content} file cannot be read: {error.strerror}.") from None
 
 
-def read_json(content: bytes, path: str, what: str) -> Any:
-    """Read the JSON of a file.
+def parse_json(text: bytes, name: str, content: str) -> Any:
+    """Parse JSON.
 
-    Raises:
-        InputError: It is none. Nothing of it is quoted: a settings file holds the API key.
-    """
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
-        raise InputError(f"The {what} file {path} is not valid JSON: mend it.") from None
-
-
-def read_state(content: bytes, path: str) -> Any:
-    """Read a state: one JSON object, or all that a target has told, one on each line.
-
-    Targets append a line for each state that is safe. The last whole one counts: a target that was
-    killed may have left half a line. None from a file in which there is nothing yet, or null.
+    Args:
+        text: The JSON.
+        name: The file or the environment variable.
+        content: Its kind, for the error: "state file".
 
     Raises:
-        InputError: There is no state in it, or one that could not be written again.
+        InputError: It is not valid; the error holds nothing of it.
     """
-    whole_lines = [
-        line for line in content[: content.rfind(b"\n") + 1].splitlines() if line.strip()
-    ]
     try:
-        state = read_json(b"".join(whole_lines[-1:]), path, "state")
-    except InputError:
-        state = read_json(content, path, "state") if content.strip() else None
-    try:
-        msgspec.json.encode(state)
-    except UnicodeEncodeError:
-        raise InputError(
-            f"The state file {path} holds half a character (a lone surrogate), which cannot be "
-            "written again: mend it."
-        ) from None
-    if state is None:
-        logger.warning("The state file %s is empty: everything is read.", path)
-    return state
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise InputError(f"{name}: the {content} is not valid JSON.") from None
 
 
-def read_object(path: str, what: str) -> dict[str, Any]:
-    """Read a JSON file that holds an object.
+def read_config(path: str) -> dict[str, Any]:
+    """Read a file of settings.
 
     Raises:
-        InputError: It cannot be read, or holds something else.
+        InputError: It cannot be read, or does not hold a JSON object.
     """
-    content = read_json(read_file(path, what), path, what)
-    if not isinstance(content, dict):
-        raise InputError(f"The {what} file {path} must hold a JSON object.")
-    return content
+    config = parse_json(read_file(path, "config"), path, "config file")
+    if not isinstance(config, dict):
+        raise InputError(f"{path}: the config file does not hold a JSON object.")
+    return config
 
 
-def check_environment(tap: type[PluginBase]) -> None:
-    """Make sure that settings from the environment can be read, and warn of what are none.
+def check_environment(schema: Mapping[str, Any]) -> None:
+    """Check the settings in the environment, which the SDK converts.
+
+    Args:
+        schema: The JSON schema of the settings.
 
     Raises:
-        InputError: A number, a list, or what is true or false, is not written as one.
+        InputError: A boolean or a number is not one; the SDK would take it for false, or fail.
     """
-    try:
-        read = tap._env_var_config  # noqa: SLF001  # listed in tap.py
-    except ValueError:
-        raise InputError(
-            "A setting in the environment is not of its type: in TAP_KOMBO_... variables, "
-            "numbers are digits, and lists and objects are JSON."
-        ) from None
-    # The SDK takes for false whatever it does not take for true.
-    false = [f"{PREFIX}{name.upper()}" for name, value in read.items() if value is False]
-    if wrong := [name for name in false if os.environ[name].lower() not in FALSY]:
-        raise InputError(
-            *(f"The setting {name} in the environment must be true or false." for name in wrong)
-        )
+    properties = schema["properties"]
+    for name, setting in properties.items():
+        variable = f"{PREFIX}{name.upper()}"
+        text = os.environ.get(variable)
+        kinds = setting.get("type", [])
+        kinds = [kinds] if isinstance(kinds, str) else kinds
+        if text is None:
+            continue
+        if "boolean" in kinds and text.lower() not in BOOLEANS:
+            raise InputError(f"{variable}: the value is not a boolean. Use true or false.")
+        if "integer" in kinds and not text.strip().isdigit():
+            raise InputError(f"{variable}: the value is not a number. Use digits.")
+        if "object" in kinds:
+            parse_json(text.encode(), variable, "value")
+    known = {"LOGLEVEL", *(name.upper() for name in properties)}
     given = [name.removeprefix(PREFIX) for name in os.environ if name.startswith(PREFIX)]
-    meant = [name for name in given if not name.startswith("_")]  # else an extra of Meltano's
-    known = {"LOGLEVEL", *map(str.upper, settings.NAMES)}  # the first is the SDK's
-    for warning in settings.unknown(meant, known, PREFIX):
-        logger.warning(warning)
+    # Meltano's extras start with another underscore.
+    for warning in settings.unknown((n for n in given if not n.startswith("_")), known):
+        logger.warning("Environment: %s", warning)

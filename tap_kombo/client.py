@@ -1,8 +1,7 @@
-"""One request to Kombo: authentication, timeouts, retries, and the key's one rate limit.
+"""Requests to Kombo: deadline, retries, the rate limit, and Kombo's clock.
 
-What comes back is either a whole answer in the shape that was asked for, or a `KomboError` that
-says what to do. Nothing of a request or an answer is ever logged: addresses hold cursors and
-filters, bodies hold people's data.
+A request ends with a complete response of the requested format, or with a `KomboError`. Queries
+and bodies are never logged: they hold cursors, filters and people's data.
 """
 
 from __future__ import annotations
@@ -14,338 +13,412 @@ import re
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from http.client import BadStatusLine, RemoteDisconnected
-from typing import Generic, TypeVar
-from urllib.parse import parse_qsl, urlsplit
+from typing import Any, Generic, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 import requests
-from requests.exceptions import InvalidSchema, InvalidURL
-from singer_sdk.streams.rest import HTTPRequest
-from urllib3.exceptions import (
-    HTTPError,
-    MaxRetryError,
-    NewConnectionError,
-    ProxyError,
-    ReadTimeoutError,
-)
+from requests import exceptions
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError, ReadTimeoutError
+from urllib3.util import Timeout
 
 from tap_kombo import errors
-from tap_kombo.answers import Envelope, ErrorDetails, ErrorEnvelope, Fields
-from tap_kombo.connection import Auth, Session
-from tap_kombo.errors import KomboError, Outcome, StoppedError
-from tap_kombo.times import read_http_date
+from tap_kombo.errors import Action, KomboError, Rule, StoppedError
+from tap_kombo.responses import Envelope, ErrorDetails, ErrorEnvelope, Fields
+from tap_kombo.times import in_words, parse_http_date
 
-# urllib3 logs the addresses of requests, with cursors and filters, and headers that it does not
-# understand. All that goes wrong is raised, too.
-logging.getLogger("urllib3").setLevel(logging.CRITICAL + 1)
+logger = logging.getLogger("tap-kombo")
 
-MAX_RETRIES = 5
-FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 30.0
+FIRST_BACKOFF = 0.5
+MAX_BACKOFF = 30.0
 JITTER = 0.5
-"""Seconds, at most, that a pause is longer than the server asks for: none come back in step."""
+"""Seconds, at most, that are added to a wait that the server asks for, so that threads spread."""
+
+LOGGED_WAIT = 2.0
+"""Seconds; shorter waits are not logged."""
+LOG_INTERVAL = 30.0
+"""Seconds between two log lines about waits for the same reason."""
 
 CHUNK = 1 << 17
-LARGEST_BODY = 1 << 28
-"""Bytes of an answer, unpacked, at the very most."""
+MAX_BYTES = 1 << 28
+"""Bytes of a response, decompressed."""
 
-FURTHEST_CLOCK = timedelta(days=2)
-"""How far apart two servers' clocks may be: more than by a mistake in the zone or the day."""
-
-SHORTEST_SECRET = 8
-"""Characters: what is shorter, such as a page size, is found in any log's address by chance."""
-
-NO_LOGIN = "Tunnel connection failed: 407"
-"""All that `http.client` tells of it when a proxy on the way to https asks for a login."""
+MAX_CLOCK_DIFFERENCE = timedelta(days=2)
+"""Between two of Kombo's servers; a larger difference is a wrong clock."""
 
 T = TypeVar("T")
 
-
 ERROR = msgspec.json.Decoder(ErrorEnvelope)
-KEY = msgspec.json.Decoder(Envelope[Fields])
+ANY_OBJECT = msgspec.json.Decoder(Envelope[Fields])
+
+NETWORK_ERRORS: tuple[tuple[type[Exception], Rule, str], ...] = (
+    (exceptions.InvalidURL, errors.INVALID_URL, "The URL of Kombo or of the proxy is not valid"),
+    (exceptions.InvalidSchema, errors.INVALID_URL, "The URL of Kombo or of the proxy is not valid"),
+    (exceptions.ConnectTimeout, errors.NO_CONNECTION, "No connection to {host}"),
+    (exceptions.Timeout, errors.NO_CONNECTION, "No complete response within {timeout}"),
+    (ReadTimeoutError, errors.NO_CONNECTION, "No complete response within {timeout}"),
+    (exceptions.ConnectionError, errors.NO_CONNECTION, "No connection to {host}, or it was lost"),
+    (exceptions.RequestException, errors.INVALID_RESPONSE, "The response is not valid HTTP"),
+    (HTTPError, errors.INVALID_RESPONSE, "The response is truncated or corrupt"),
+    (ValueError, errors.INVALID_RESPONSE, "The response is truncated or corrupt"),
+    (OSError, errors.UNTRUSTED, "The trusted certificates cannot be read"),
+)
+"""Class of an exception, problem and rule; the first row that matches counts."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer(Generic[T]):
-    """A whole answer.
+class Request:
+    """A GET request.
 
     Attributes:
-        data: What stood under `data`.
-        sent_at: When the request was sent, by Kombo's clock, or earlier: never later.
-        answered_at: When it was answered, by Kombo's clock, or later.
+        path: The path below the base URL, such as `/ats/offers`.
+        params: The query.
+        integration_id: The integration whose data is requested, if it is one's.
+    """
+
+    path: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    integration_id: str | None = None
+
+
+CHECK_API_KEY = Request("/check-api-key")
+
+
+@dataclass(frozen=True, slots=True)
+class Response(Generic[T]):
+    """A complete response.
+
+    Attributes:
+        data: The response's `data`.
+        sent_at: When the request was sent, by Kombo's clock, or earlier.
+        received_at: When Kombo responded, by its clock, or later.
     """
 
     data: T
     sent_at: datetime
-    answered_at: datetime
+    received_at: datetime
 
 
-class RateBudget:
-    """The key's rate limit, one for all threads: while it is spent, none asks.
+class KomboClock:
+    """Kombo's clock, by the `Date` headers of all responses of a run.
 
-    Kombo does not say whether its limit counts by key or by integration: the key is the safe
-    reading.
+    A response with a wrong clock could move a bookmark past changes that were never read. So times
+    are measured against the clock that is furthest behind: a bookmark that is a little too early
+    only repeats records. A clock that is days behind would repeat everything, and is used for its
+    own response alone.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._start: datetime | None = None  # Kombo's time when `time.monotonic()` was zero
+
+    def now(self) -> datetime | None:
+        """Return Kombo's time; None before the first response."""
+        with self._lock:
+            return self._start and self._start + timedelta(seconds=time.monotonic())
+
+    def times(self, date: datetime | None, seconds: float) -> tuple[datetime, datetime] | None:
+        """Return when a request was sent, or earlier, and when Kombo responded, or later.
+
+        Args:
+            date: The response's `Date` header, if it has a valid one.
+            seconds: How long the request took.
+
+        Returns:
+            None if neither this response nor an earlier one has a clock.
+        """
+        elapsed = timedelta(seconds=time.monotonic())
+        with self._lock:
+            start = date - elapsed if date else self._start
+            if start is None:
+                return None
+            if self._start is None or timedelta() < self._start - start < MAX_CLOCK_DIFFERENCE:
+                self._start = start
+            own, common = start + elapsed, self._start + elapsed
+        return min(own, common) - timedelta(seconds=seconds), max(own, common)
+
+
+class RateLimit:
+    """The API key's rate limit, shared by all threads: while it is exhausted, none sends a request.
+
+    Kombo does not document whether the limit is per key or per integration; per key is the safe
+    assumption.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._opens_at = 0.0
-        self._closed_by = KomboError(errors.KEY_LIMIT)
+        self._error = KomboError(errors.KEY_LIMIT)
 
-    def close_for(self, seconds: float, because: KomboError) -> None:
-        """Keep all from asking for a while, because of an answer that said so."""
+    def close(self, seconds: float, error: KomboError) -> None:
+        """Hold all requests back for some seconds, because of an error or the last allowed one."""
         opens_at = time.monotonic() + seconds
         with self._lock:
             if opens_at > self._opens_at:
-                self._opens_at, self._closed_by = opens_at, because
+                self._opens_at, self._error = opens_at, error
 
-    def wait(self, patience: float, sleep: Callable[[float], None]) -> float:
-        """Wait until asking is allowed.
+    def wait(self, max_wait: float, sleep: Callable[[float, KomboError], None]) -> float:
+        """Wait until requests are allowed.
 
         Returns:
-            The seconds that it took.
+            The seconds waited.
 
         Raises:
-            KomboError: It would take longer than `patience`, in seconds.
+            KomboError: The wait would be longer than `max_wait` seconds.
         """
         waited = 0.0
         while (seconds := self._opens_at - time.monotonic()) > 0:
-            if waited + seconds > patience:
-                raise self._closed_by.under(errors.KEY_LIMIT)
-            sleep(seconds)
+            if waited + seconds > max_wait:
+                raise self._error
+            sleep(seconds, self._error)
             waited += seconds
         return waited
 
 
 class KomboClient:
-    """Asks Kombo, from as many threads as there are: each keeps one connection alive.
+    """Sends requests to Kombo, from any number of threads.
 
     Args:
-        auth: Adds the API key to a request.
-        user_agent: What the tap calls itself.
-        timeout: Seconds that one request may take, from first to last byte.
-        max_wait: Seconds that one request waits for rate limits before it fails.
-        stop: Set when the run is to end: waits are given up at once.
+        base_url: The URL that paths are appended to.
+        api_key: Kombo's API key.
+        user_agent: The `User-Agent` header.
+        connections: How many connections are kept open.
+        timeout: Seconds for one request, from connecting to the last byte.
+        max_wait: Seconds that one request waits for rate limits or an outage before it fails.
+        stop: Set when the run is stopping; waits are abandoned at once.
     """
 
     def __init__(
         self,
         *,
-        auth: Auth,
+        base_url: str,
+        api_key: str,
         user_agent: str,
+        connections: int,
         timeout: float,
         max_wait: float,
         stop: threading.Event,
     ) -> None:
-        self._auth = auth
-        self._user_agent = user_agent
+        self.clock = KomboClock()
+        self._base_url = base_url
         self._timeout = timeout
         self._max_wait = max_wait
         self._stop = stop
-        self._budget = RateBudget()
-        self._clock_lock = threading.Lock()
-        self._zero: datetime | None = None  # what Kombo's clock said when `monotonic` was zero
-        self._thread = threading.local()
+        self._rate_limit = RateLimit()
+        self._last_response = 0.0
+        self._is_key_checked = False
+        self._failing: set[str | None] = set()
+        self._next_log: dict[str, float] = {}
+        # Looking up proxies and certificates takes longer than anything else in a request, so they
+        # are looked up once. Then `.netrc`, which would replace the API key, is not read either.
+        session = requests.Session()
+        session.headers.update({"Authorization": f"Bearer {api_key}", "User-Agent": user_agent})
+        try:
+            self._options: Any = session.merge_environment_settings(
+                base_url, {}, stream=True, verify=None, cert=None
+            )
+            session.trust_env = False
+            self._template = session.prepare_request(requests.Request("GET", base_url))
+        except (exceptions.RequestException, ValueError) as error:
+            raise self._network_error(error) from None
+        if base_url.startswith("http:"):
+            self._options["proxies"] = {}  # they would receive the API key unencrypted
+        # Unlike a session, an adapter can be shared by threads: its state is urllib3's pool.
+        self._adapter = HTTPAdapter(pool_maxsize=connections)
 
     def get(
         self,
-        request: HTTPRequest,
-        shape: msgspec.json.Decoder[Envelope[T]],
-        largest: int = LARGEST_BODY,
-    ) -> Answer[T]:
-        """Ask until there is an answer, as long as asking again makes sense.
+        request: Request,
+        decoder: msgspec.json.Decoder[Envelope[T]],
+        max_bytes: int = MAX_BYTES,
+    ) -> Response[T]:
+        """Send a request, and retry it for as long as that makes sense.
 
         Args:
-            request: Where to ask, and what.
-            shape: Decoder of the answer that Kombo promises there.
-            largest: Bytes, unpacked, that the answer may have.
+            request: The request.
+            decoder: The decoder of the response that Kombo documents.
+            max_bytes: The size limit of the response, decompressed.
 
         Raises:
-            KomboError: There is no answer, and what to do about that.
-            StoppedError: The run is being stopped.
+            KomboError: The request failed.
+            StoppedError: The run is stopping.
         """
-        failures = limits = 0
-        # What the server asks for is measured by the setting, and not what is added to it.
-        patience = self._max_wait + JITTER
+        waited = 0.0
+        failures = 0
         while True:
-            patience -= self._budget.wait(patience, self._sleep)
+            waited += self._rate_limit.wait(self._max_wait + JITTER - waited, self._sleep)
+            sent = time.monotonic()
             try:
-                return self._ask(request, shape, largest)
+                response = self._send(request, decoder, max_bytes)
             except KomboError as error:
-                if error.rule.outcome is Outcome.RETRY and failures < MAX_RETRIES:
-                    pause = _pause(failures, error.retry_after)
-                    failures += 1
-                elif error.rule.outcome is Outcome.WAIT:
-                    # A limit that is waited for is no failure: it leaves the retries alone.
-                    pause = _pause(limits, error.retry_after, longest=float("inf"))
-                    limits += 1
-                    if error.rule is errors.KEY_LIMIT:
-                        self._budget.close_for(pause, error)
-                        continue
-                    if pause > patience:
-                        raise
-                    patience -= pause
-                else:
+                if error.rule.action not in {Action.RETRY, Action.WAIT}:
                     raise
-            self._sleep(pause)
+                pause = _pause(failures, error)
+                failures += 1
+                if error.rule is errors.KEY_LIMIT:
+                    self._rate_limit.close(pause, error)
+                    continue
+                limit = self._max_wait + JITTER
+                if error.rule.action is Action.RETRY:
+                    is_known = request.integration_id in self._failing
+                    limit = 0.0 if is_known else self._max_wait
+                    waited += time.monotonic() - sent
+                if waited + pause > limit:
+                    raise self._final(request, error, sent) from None
+                self._sleep(pause, error)
+                waited += pause
+            else:
+                self._failing.discard(request.integration_id)
+                return response
 
-    def prove_key(self, request: HTTPRequest) -> datetime | None:
-        """Make sure that there is a Kombo, and that it knows the key, before all else.
+    def check_api_key(self) -> None:
+        """Check that Kombo can be reached and accepts the API key.
 
-        A Kombo in trouble is let pass: its other endpoints may work.
-
-        Args:
-            request: Kombo's `GET /check-api-key`.
-
-        Returns:
-            Kombo's clock; None from a Kombo in trouble.
+        A transient failure passes, because the requests that follow are retried.
 
         Raises:
-            KomboError: The key, the address or the network is wrong: nothing else will work.
-            StoppedError: The run is being stopped.
+            KomboError: The API key, the URL or the network is wrong.
+            StoppedError: The run is stopping.
         """
-        try:
-            return self.get(request, KEY).answered_at
-        except KomboError as error:
-            if error.rule is not errors.BROKEN_SERVER:
-                raise error.for_the_whole_run() from None
-            return None
+        error = self._check_api_key()
+        if error and error.rule.action is not Action.RETRY:
+            raise error
 
-    def _sleep(self, seconds: float) -> None:
+    def _check_api_key(self) -> KomboError | None:
+        try:
+            self._send(CHECK_API_KEY, ANY_OBJECT, MAX_BYTES)
+        except KomboError as error:
+            if error.rule.action is not Action.WAIT:
+                return error.for_run()
+        self._is_key_checked = True
+        return None
+
+    def _final(self, request: Request, error: KomboError, sent: float) -> KomboError:
+        """Return the error of a request that is not retried any more.
+
+        If no other request has succeeded since it was last sent, Kombo may be down for all reads,
+        which then have waited together. A check of the API key shows it, unless that never worked
+        while other requests did.
+        """
+        if error.rule.action is Action.WAIT:
+            return error
+        if self._last_response < sent:
+            outage = self._check_api_key()
+            if outage and (self._is_key_checked or not self._last_response):
+                return outage
+        # The other reads of this integration do not wait as long for the same failure.
+        self._failing.add(request.integration_id)
+        return error
+
+    def _sleep(self, seconds: float, error: KomboError) -> None:
+        now = time.monotonic()
+        if seconds > LOGGED_WAIT and self._next_log.get(error.problem, 0.0) <= now:
+            self._next_log[error.problem] = now + LOG_INTERVAL
+            logger.info("%s; waiting %s.", error.problem, in_words(seconds))
         if self._stop.wait(seconds):
             raise StoppedError
 
-    def _ask(
-        self, request: HTTPRequest, shape: msgspec.json.Decoder[Envelope[T]], largest: int
-    ) -> Answer[T]:
+    def _send(
+        self, request: Request, decoder: msgspec.json.Decoder[Envelope[T]], max_bytes: int
+    ) -> Response[T]:
+        """Send a request once."""
         if self._stop.is_set():
             raise StoppedError
         sent = time.monotonic()
-        response, body = self._send(request, largest)
-        self._note_rate_limit(response)
+        response, body = self._exchange(request, max_bytes)
+        seconds = time.monotonic() - sent
+        logger.debug(
+            "GET %s (%s): HTTP %d in %.0f ms",
+            request.path,
+            request.integration_id,
+            response.status_code,
+            seconds * 1000,
+        )
+        times = self.clock.times(parse_http_date(response.headers.get("Date")), seconds)
+        self._check_remaining(response)
         if response.status_code != http.HTTPStatus.OK:
             raise _error(response, body)
         try:
-            data = _decode(shape, body).data
+            data = _decode(decoder, body).data
         except msgspec.DecodeError:
             raise _error(response, body) from None
-        answered_at = read_http_date(response.headers.get("Date"))
-        if answered_at is None:
-            raise KomboError(errors.NO_CLOCK, "The answer has no valid `Date` header")
-        sent_at, answered_at = self._by_kombos_clock(sent, answered_at)
-        return Answer(data, sent_at, answered_at)
+        if times is None:
+            raise KomboError(errors.NO_CLOCK, "The response has no valid `Date` header")
+        self._last_response = time.monotonic()
+        return Response(data, *times)
 
-    def _by_kombos_clock(self, sent: float, answered_at: datetime) -> tuple[datetime, datetime]:
-        """Tell when a request was sent, or earlier, and when it was answered, or later.
-
-        An answer whose clock is wrong would move a bookmark past changes that were never read. So
-        it is held against the clock that is the furthest behind of all that answered in this run:
-        a bookmark that is a little too early costs repetitions only. Days too early, it would cost
-        a read of everything; so a clock that is days behind counts for its own answer alone.
-        """
-        now = time.monotonic()
-        zero = answered_at - timedelta(seconds=now)
-        with self._clock_lock:
-            if self._zero is None or timedelta() < self._zero - zero < FURTHEST_CLOCK:
-                self._zero = zero
-            expected = self._zero + timedelta(seconds=now)
-        return (
-            min(answered_at, expected) - timedelta(seconds=now - sent),
-            max(answered_at, expected),
-        )
-
-    def _send(self, request: HTTPRequest, largest: int) -> tuple[requests.Response, bytes]:
+    def _exchange(self, request: Request, max_bytes: int) -> tuple[requests.Response, bytes]:
+        """Send a request, and receive the response before the deadline."""
+        prepared = self._template.copy()
+        prepared.prepare_url(self._base_url + request.path, request.params)
+        if request.integration_id:
+            prepared.headers["X-Integration-Id"] = request.integration_id
+        deadline = time.monotonic() + self._timeout
+        # Each address of a host has the connect timeout, so it is a part of the total.
+        timeout: Any = Timeout(connect=self._timeout / 4, total=self._timeout)
         try:
-            with self._session().send(request, self._timeout) as response:
-                return response, self._read(response, largest)
-        except (InvalidSchema, InvalidURL):
-            raise KomboError(
-                errors.UNUSABLE_ADDRESS, "There is no way to the address of Kombo or of the proxy"
-            ) from None
-        except (requests.RequestException, HTTPError, ValueError) as error:
-            raise self._failure(error, urlsplit(request.url).hostname) from None
-        except OSError:
-            raise KomboError(errors.UNTRUSTED, "The certificates to trust cannot be read") from None
+            response = self._adapter.send(prepared, timeout=timeout, **self._options)
+            with response:
+                return response, self._read(response, deadline, max_bytes)
+        except (exceptions.RequestException, HTTPError, ValueError, OSError) as error:
+            raise self._network_error(error) from None
 
-    def _failure(self, error: Exception, host: str | None) -> KomboError:
-        """Tell what kept an answer from coming, or from coming whole."""
-        if _has_cause(error, requests.ConnectTimeout, NewConnectionError, ProxyError):
-            return _no_connection(error, host)
-        if _has_cause(error, requests.Timeout, ReadTimeoutError):
-            return KomboError(
-                errors.BROKEN_NETWORK,
-                f"There was no whole answer within {self._timeout:g} seconds",
-            )
-        # A handshake that just ends is a network's trouble, and so is TLS later on.
-        is_handshake = _has_cause(error, MaxRetryError) and not _has_cause(
-            error, ssl.SSLEOFError, ssl.SSLZeroReturnError
-        )
-        if is_handshake and isinstance(error, requests.exceptions.SSLError):
-            return KomboError(errors.UNTRUSTED, f"There is no trusted TLS connection to {host}")
-        if _has_cause(error, BadStatusLine) and not _has_cause(error, RemoteDisconnected):
-            return KomboError(errors.NO_HTTP, f"What answers at {host} is no HTTP")
-        if isinstance(error, requests.ConnectionError):
-            return KomboError(errors.BROKEN_NETWORK, "The connection broke")
-        return KomboError(errors.BROKEN_ANSWER, "The answer broke off or is garbled")
-
-    def _read(self, response: requests.Response, largest: int) -> bytes:
-        chunks = []
+    def _read(self, response: requests.Response, deadline: float, max_bytes: int) -> bytes:
+        chunks: list[bytes] = []
         size = 0
-        for chunk in response.iter_content(CHUNK):
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > largest:
-                raise KomboError(
-                    errors.TOO_LARGE,
-                    f"The answer is larger than {largest >> 20} MiB",
-                    status=response.status_code,
-                )
+        while True:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                raise exceptions.ReadTimeout
             if self._stop.is_set():
                 raise StoppedError
-        return b"".join(chunks)
+            # A socket's timeout starts again with each byte; the deadline does not.
+            if response.raw.connection and response.raw.connection.sock:
+                response.raw.connection.sock.settimeout(remaining)
+            chunk = response.raw.read1(CHUNK, decode_content=True)
+            if not chunk:
+                return b"".join(chunks)
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > max_bytes:
+                raise KomboError(
+                    errors.TOO_LARGE,
+                    f"The response is larger than {max_bytes >> 20} MiB",
+                    status=response.status_code,
+                )
 
-    def _session(self) -> Session:
-        session: Session | None = getattr(self._thread, "session", None)
-        if session is None:
-            session = self._thread.session = Session(self._auth, self._user_agent)
-        return session
+    def _network_error(self, error: Exception) -> KomboError:
+        host = urlsplit(self._base_url).hostname
+        if isinstance(error, exceptions.SSLError) and _is_tls_failure(error):
+            return KomboError(errors.UNTRUSTED, f"No trusted TLS connection to {host}")
+        rule, problem = next(
+            (rule, problem) for kind, rule, problem in NETWORK_ERRORS if isinstance(error, kind)
+        )
+        return KomboError(rule, problem.format(host=host, timeout=in_words(self._timeout)))
 
-    def _note_rate_limit(self, response: requests.Response) -> None:
-        """Stop all threads before the limit does: when an answer says that it was the last.
+    def _check_remaining(self, response: requests.Response) -> None:
+        """Hold all requests back when a response says that it was the last one allowed.
 
-        It is no refusal, so it never makes a read fail that could as well be tried.
+        A wait that is too long is left to an error response, which may not come.
         """
         if response.headers.get("ratelimit-remaining") == "0":
             seconds = _seconds(response.headers.get("ratelimit-reset"))
             if seconds is not None and seconds <= self._max_wait:
-                self._budget.close_for(
-                    seconds, KomboError(errors.KEY_LIMIT, "No request is left of the limit")
-                )
+                self._rate_limit.close(seconds, KomboError(errors.KEY_LIMIT, "Rate limit reached"))
 
 
-def _no_connection(error: Exception, host: str | None) -> KomboError:
-    if any(str(cause).startswith(NO_LOGIN) for cause in _causes(error)):
-        status = http.HTTPStatus.PROXY_AUTHENTICATION_REQUIRED.value
-        return KomboError(errors.rule_for(status, None), status=status)
-    return KomboError(errors.UNREACHABLE, f"There is no connection to {host}")
-
-
-def _has_cause(error: Exception, *kinds: type[BaseException]) -> bool:
-    return any(isinstance(cause, kinds) for cause in _causes(error))
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    # Beyond an error of the tap's own is what kept an earlier request from being answered.
-    while error is not None and not isinstance(error, KomboError):
-        yield error
+def _is_tls_failure(error: BaseException | None) -> bool:
+    """Return whether TLS failed, as opposed to a connection that closed during the handshake."""
+    while error is not None and not isinstance(error, ssl.SSLError):
         error = error.__cause__ or error.__context__
+    return not isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError)
 
 
-# A backslash that is itself escaped begins no escape.
+# An escaped backslash before it does not start an escape.
 NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 LONE_SURROGATE = re.compile(
     rb"(?<!\\)((?:\\\\)*)(?:\\u[dD][89abAB][0-9a-fA-F]{2}(\\u[dD][c-fC-F][0-9a-fA-F]{2})"
@@ -353,100 +426,74 @@ LONE_SURROGATE = re.compile(
 )
 
 
-def _decode(shape: msgspec.json.Decoder[T], body: bytes) -> T:
-    """Decode a body, whatever JSON it is that Kombo sends.
+def _decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    """Decode a body.
 
-    Line breaks between tokens would end a Singer message in its middle, as the records' own text
-    is passed on. What is JSON but no text that a database can hold becomes U+FFFD: NUL, which
-    would stop PostgreSQL's whole load, and halves of surrogate pairs, which no UTF-8 can hold.
+    Line breaks between tokens are replaced, because a record's text becomes part of one Singer
+    line. Valid JSON that is not valid text becomes U+FFFD: NUL, which PostgreSQL does not accept,
+    and lone surrogates, which UTF-8 cannot encode.
     """
     if b"\n" in body or b"\r" in body:
         body = body.replace(b"\n", b" ").replace(b"\r", b" ")
     if b"\\u0000" in body:
         body = NUL.sub(rb"\1\\ufffd", body)
     try:
-        # msgspec checks the syntax of what it passes on as raw JSON, but not its encoding.
+        # msgspec checks the syntax of raw JSON, but not its encoding.
         if not body.isascii():
             body.decode()
-        return shape.decode(body)
+        return decoder.decode(body)
     except (RecursionError, UnicodeDecodeError):
         raise msgspec.DecodeError("nested too deeply, or not UTF-8") from None
     except msgspec.DecodeError:
-        mended = LONE_SURROGATE.sub(_mend_surrogate, body)
-        if mended == body:
+        replaced = LONE_SURROGATE.sub(_replace_surrogate, body)
+        if replaced == body:
             raise
-        return shape.decode(mended)
+        return decoder.decode(replaced)
 
 
-def _mend_surrogate(match: re.Match[bytes]) -> bytes:
+def _replace_surrogate(match: re.Match[bytes]) -> bytes:
     return match[0] if match[2] else match[1] + rb"\ufffd"
 
 
 def _error(response: requests.Response, body: bytes) -> KomboError:
-    """Make of any answer without data what its code, else its status, says."""
+    """Build the error of a response without valid data."""
     status = response.status_code
     try:
         error = ERROR.decode(body).error
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         error = ErrorDetails()
-    code, log_url = _text(error.code), _text(error.log_url)
-    if _echoes(response.request, log_url):
-        log_url = None
+    code = error.code or None
     if code is None and status // 100 == http.HTTPStatus.OK // 100:
-        return KomboError(
-            errors.BROKEN_ANSWER, "The answer is not one of Kombo's", status=status, log_url=log_url
-        )
+        rule, problem = errors.INVALID_RESPONSE, "The response is not Kombo's"
+        return KomboError(rule, problem, status=status, log_url=error.log_url)
     rule = errors.rule_for(status, code)
-    asked = _retry_after(response)
-    if asked is None and rule is errors.KEY_LIMIT:
-        asked = _seconds(response.headers.get("ratelimit-reset"))
+    retry_after = _seconds(response.headers.get("Retry-After"))
+    if retry_after is None and rule is errors.KEY_LIMIT:
+        retry_after = _seconds(response.headers.get("ratelimit-reset"))
     return KomboError(
-        rule,
-        status=status,
-        code=None if _echoes(response.request, code) else code,
-        log_url=log_url,
-        retry_after=asked,
+        rule, status=status, code=code, log_url=error.log_url, retry_after=retry_after
     )
 
 
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
-
-
-def _echoes(request: requests.PreparedRequest, text: str | None) -> bool:
-    """Tell whether a text has something in it that was sent, and is secret."""
-    sent = [value for _, value in parse_qsl(urlsplit(request.url or "").query)]
-    sent += str(request.headers.get("Authorization", "")).split()
-    return any(len(value) >= SHORTEST_SECRET and value in (text or "") for value in sent)
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    """Seconds, whether the header gives seconds or, by the server's clock, a date (RFC 9110)."""
-    asked = response.headers.get("Retry-After")
-    date, now = read_http_date(asked), read_http_date(response.headers.get("Date"))
-    if date and now:
-        return max(0.0, (date - now).total_seconds())
-    return _seconds(asked)
-
-
 def _seconds(text: str | None) -> float | None:
+    """Parse a header that holds seconds; None unless they lie ahead."""
     try:
         seconds = float(text or "")
     except ValueError:
         return None
-    return seconds if 0 <= seconds < float("inf") else None
+    return seconds if 0 < seconds < float("inf") else None
 
 
-def _pause(tries: int, asked: float | None, *, longest: float = LONGEST_PAUSE) -> float:
-    """Seconds until the next try: as the server asks, else longer each time, and never in step.
+def _pause(failures: int, error: KomboError) -> float:
+    """Return the seconds before the next try.
 
-    Args:
-        tries: How often this came before.
-        asked: What the server asks for.
-        longest: The longest that it is heard in.
+    A rate limit is waited out as long as the server asks. Everything else is retried with
+    exponential backoff; both have jitter.
     """
+    asked = error.retry_after
     if asked is not None:
-        return min(asked, longest) + random.uniform(0, JITTER)  # noqa: S311  # no secret depends on it
-    # A limit may be met a thousand times, and no number is that large.
-    backoff: float = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(tries, 10))
-    return backoff * random.uniform(0.75, 1.25)  # noqa: S311
+        limit = asked if error.rule.action is Action.WAIT else MAX_BACKOFF
+        return min(asked, limit) + random.uniform(0, JITTER)  # noqa: S311  # not a secret
+    # The exponent is capped: a limit may be met a thousand times, and floats overflow.
+    backoff: float = min(MAX_BACKOFF, FIRST_BACKOFF * 2.0 ** min(failures, 10))
+    return backoff * random.uniform(0.75, 1.0)  # noqa: S311

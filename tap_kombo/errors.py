@@ -1,37 +1,35 @@
-"""What can go wrong, and what the tap does next.
+"""What can fail, and how the tap reacts: Kombo's error codes are rows of a table.
 
-Kombo asks its users to decide by the error's `code`, and by the HTTP status only where there
-is no code, because statuses and messages may change. Hence two tables and no text matching.
+Kombo asks its users to decide by an error's `code`, and by the HTTP status only where there is no
+code, because statuses and messages may change: https://docs.kombo.dev/guides/errors
 """
 
 from __future__ import annotations
 
 import re
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
 
-class Outcome(Enum):
-    """What the reader does next with a request that was not answered with data."""
+class Action(Enum):
+    """The tap's reaction to a failed request."""
 
-    RETRY = "ask again after a back-off, a few times"
-    WAIT = "ask again when the rate limit allows it"
-    REFUSED = "with a cursor: read again from the bookmark; without one: the read fails"
-    SKIP_READ = "the integration has no such data: this read is skipped, legitimately"
-    SKIP_INTEGRATION = "the integration is not ready: all its reads are skipped this time"
-    FAIL_READ = "this read fails, the others go on"
-    FAIL_INTEGRATION = "all reads of this integration fail, the others go on"
-    STOP_RUN = "nothing else will work either: every read that is not complete fails"
+    RETRY = "retry with backoff, for at most `max_wait_seconds`; then fail"
+    WAIT = "wait for the rate limit, for at most `max_wait_seconds`; then fail"
+    RESTART = "start the read again from the bookmark if its cursor was rejected; else fail"
+    SKIP = "skip: the data is legitimately absent"
+    FAIL = "fail"
 
-    @property
-    def is_skip(self) -> bool:
-        return self in {Outcome.SKIP_READ, Outcome.SKIP_INTEGRATION}
 
-    @property
-    def is_integration_wide(self) -> bool:
-        return self in {Outcome.SKIP_INTEGRATION, Outcome.FAIL_INTEGRATION}
+class Scope(Enum):
+    """Everything that a skip or a failure applies to."""
+
+    READ = "this stream of this integration"
+    INTEGRATION = "all streams of this integration"
+    RUN = "the run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,183 +37,182 @@ class Rule:
     """A row of the tables.
 
     Attributes:
-        outcome: What to do next.
-        advice: What a person should know or do, when it comes to that.
-        at_last: What to do when asking again and waiting have not helped.
+        action: The tap's reaction.
+        scope: The reads that are skipped, or that fail if the reaction does not help.
+        advice: Sentences for the person who has to act.
     """
 
-    outcome: Outcome
+    action: Action
+    scope: Scope
     advice: str
-    at_last: Outcome = Outcome.FAIL_READ
 
+
+RETRY, WAIT, RESTART, SKIP, FAIL = Action
+READ, INTEGRATION, RUN = Scope
 
 KEY_LIMIT = Rule(
-    Outcome.WAIT,
-    "The key's rate limit is spent. Lower `concurrency`, raise `max_wait_seconds`, or ask Kombo "
-    "for a higher limit.",
+    WAIT,
+    READ,
+    "The API key's rate limit is exhausted. Lower `concurrency` or raise `max_wait_seconds`.",
 )
-KEY_REFUSED = Rule(
-    Outcome.STOP_RUN,
-    "Kombo refuses the API key. Check `api_key`, and that `region` is the one it belongs to.",
+KEY_REJECTED = Rule(
+    FAIL, RUN, "Kombo rejects the API key. Check `api_key`, and that `region` is the key's region."
 )
-NOT_READY = "It is read as soon as Kombo is ready; nothing is lost until then."
-UNKNOWN_CODE = Rule(Outcome.FAIL_READ, "tap-kombo does not know this code. See the request's log.")
+NOT_READY = "The first run after that reads the integration."
+UNKNOWN_CODE = Rule(
+    FAIL, READ, "This version does not know the code. See the request's log at Kombo."
+)
 
-CODES = {
+CODES: Mapping[str, Rule] = {
     "PLATFORM.RATE_LIMIT_EXCEEDED": KEY_LIMIT,
     "REMOTE.RATE_LIMIT_EXCEEDED": Rule(
-        Outcome.WAIT, "The connected tool limits Kombo's requests. Try again later."
+        WAIT, READ, "The connected tool limits Kombo's requests. Try again later."
     ),
     "REMOTE.SERVICE_UNAVAILABLE": Rule(
-        Outcome.RETRY, "The connected tool does not answer Kombo. Try again later."
+        RETRY, READ, "The connected tool does not respond to Kombo. Try again later."
     ),
     "PLATFORM.CONCURRENCY_LIMIT_EXCEEDED": Rule(
-        Outcome.RETRY, "Too many requests at once for Kombo. Lower `concurrency`."
+        RETRY, READ, "Kombo received too many requests at once. Lower `concurrency`."
     ),
-    "PLATFORM.AUTHENTICATION_INVALID": KEY_REFUSED,
+    "PLATFORM.AUTHENTICATION_INVALID": KEY_REJECTED,
     "PLATFORM.IP_NOT_WHITELISTED": Rule(
-        Outcome.STOP_RUN,
-        "Kombo does not accept requests from this machine's address. Add it to the allow list "
-        "in Kombo's dashboard.",
+        FAIL,
+        RUN,
+        "Kombo does not accept this machine's IP address. Allow it in Kombo's dashboard.",
     ),
     "PLATFORM.INTEGRATION_NOT_FOUND": Rule(
-        Outcome.FAIL_INTEGRATION,
-        "Kombo knows no such integration under this key. Check `integration_ids`.",
+        FAIL,
+        INTEGRATION,
+        "The API key's environment has no such integration. Check `integration_ids`.",
     ),
     "INTEGRATION.AUTHENTICATION_INVALID": Rule(
-        Outcome.FAIL_INTEGRATION,
-        "The customer's tool refuses Kombo's credentials. The customer has to reconnect it.",
+        FAIL,
+        INTEGRATION,
+        "The customer's tool rejects Kombo's credentials. The customer has to reconnect it.",
     ),
     "INTEGRATION.PERMISSION_MISSING": Rule(
-        Outcome.FAIL_READ,
-        "The customer's connection lacks a permission. The customer has to grant it.",
+        FAIL, READ, "The integration lacks a permission. The customer has to grant it."
     ),
     "INTEGRATION.SETUP_INCOMPLETE": Rule(
-        Outcome.SKIP_INTEGRATION, f"The customer has not finished connecting. {NOT_READY}"
+        SKIP, INTEGRATION, f"The customer has not finished the setup. {NOT_READY}"
     ),
     "INTEGRATION.SETUP_SYNC_PENDING": Rule(
-        Outcome.SKIP_INTEGRATION,
-        f"Kombo's first sync of this integration is not finished, it can take hours. {NOT_READY}",
+        SKIP, INTEGRATION, f"Kombo's first sync has not finished; it can take hours. {NOT_READY}"
     ),
     "INTEGRATION.QA_FAILED": Rule(
-        Outcome.SKIP_INTEGRATION,
-        f"Kombo's quality check of this integration failed: see its dashboard. {NOT_READY}",
+        SKIP, INTEGRATION, f"Kombo has not passed its quality check yet. {NOT_READY}"
     ),
     "INTEGRATION.INACTIVE": Rule(
-        Outcome.SKIP_INTEGRATION,
-        f"The integration is switched off in Kombo. {NOT_READY}",
+        SKIP,
+        INTEGRATION,
+        "The integration is inactive. The first run after its activation reads it.",
     ),
     "INTEGRATION.MODEL_NOT_AVAILABLE": Rule(
-        Outcome.SKIP_READ, "The connected tool has no such data."
+        SKIP, READ, "The connected tool does not have this model."
     ),
     "INTEGRATION.MODEL_DISABLED": Rule(
-        Outcome.SKIP_READ, "The scope config of the integration switches this model off."
+        SKIP, READ, "The integration's scope config switches this model off."
     ),
     "PLATFORM.INPUT_INVALID": Rule(
-        Outcome.REFUSED, "Kombo refuses the request. Check `start_date` and `filters`."
+        RESTART, READ, "Kombo rejects the request's parameters. Check `start_date` and `filters`."
     ),
 }
-"""Kombo's code -> what to do."""
+"""Kombo's code -> rule"""
 
-STATUSES = {
+STATUSES: Mapping[int, Rule] = {
     304: Rule(
-        Outcome.FAIL_READ,
-        "A cache between this machine and Kombo answers in its place. Check `api_url` and the "
-        "network's proxy.",
+        FAIL,
+        READ,
+        "A cache in front of Kombo responded. Check `api_url` and the network's proxy.",
     ),
-    401: KEY_REFUSED,
-    403: Rule(Outcome.FAIL_READ, "Something between this machine and Kombo forbids the request."),
-    404: Rule(Outcome.FAIL_READ, "Kombo has nothing at this address. Check `api_url`."),
-    407: Rule(Outcome.STOP_RUN, "The network's proxy asks for a login. Check the proxy settings."),
-    408: Rule(Outcome.RETRY, "The request took too long on the way. Try again later."),
+    401: KEY_REJECTED,
+    403: Rule(FAIL, READ, "A firewall or proxy between this machine and Kombo blocks the request."),
+    404: Rule(FAIL, READ, "Kombo has nothing at this URL. Check `api_url`."),
+    407: Rule(
+        FAIL,
+        RUN,
+        "The network's proxy requires a login. Check the environment variable `HTTPS_PROXY`.",
+    ),
+    408: Rule(RETRY, READ, "The request took too long to arrive. Try again later."),
     429: KEY_LIMIT,
 }
-"""HTTP status without a code -> what to do."""
+"""HTTP status of a response without a code -> rule"""
 
-BROKEN_SERVER = Rule(
-    Outcome.RETRY, "Kombo, or something on the way to it, failed. Try again later."
-)
-STATUS_CLASSES = {
+SERVER_ERROR = Rule(RETRY, READ, "Kombo, or a proxy in front of it, failed. Try again later.")
+STATUS_CLASSES: Mapping[int, Rule] = {
     3: Rule(
-        Outcome.FAIL_READ,
-        "A redirect is never followed: the API key would go with it. Check `api_url`.",
+        FAIL,
+        READ,
+        "Redirects are not followed, because the API key would be sent along. Check `api_url`.",
     ),
-    5: BROKEN_SERVER,
+    5: SERVER_ERROR,
 }
-"""The same for a whole class of statuses, where `STATUSES` has no row of its own."""
+"""First digit of a status that has no row of its own -> rule"""
 
+UNKNOWN_STATUS = Rule(FAIL, READ, "Kombo does not send this status. Check `api_url`.")
 NO_CLOCK = Rule(
-    Outcome.FAIL_READ,
-    "Without Kombo's clock no bookmark can be set. Check `api_url`: a proxy may take it out.",
+    RETRY,
+    READ,
+    "Bookmarks are set by Kombo's clock. Check `api_url`: a proxy may remove the header.",
 )
 UNAVAILABLE = Rule(
-    Outcome.SKIP_READ,
-    "Kombo says so of the integration: the tool lacks it, or its scope config or the customer "
-    "leaves it out.",
+    SKIP,
+    READ,
+    "The tool lacks the model, or the scope config or the customer excludes it.",
 )
-BROKEN_NETWORK = Rule(Outcome.RETRY, "Check the network between this machine and Kombo.")
-NO_HTTP = Rule(Outcome.RETRY, "Check `api_url`, and the network's proxy (`HTTPS_PROXY`).")
-UNREACHABLE = Rule(
-    Outcome.RETRY,
-    "Check `api_url`, `region`, the network and its proxy (`HTTPS_PROXY`).",
-    at_last=Outcome.STOP_RUN,
+NO_CONNECTION = Rule(
+    RETRY, READ, "Check `api_url`, `region`, the network and its proxy (`HTTPS_PROXY`)."
 )
-UNUSABLE_ADDRESS = Rule(
-    Outcome.STOP_RUN, "Check `api_url` and the network's proxy (`HTTPS_PROXY`, `ALL_PROXY`)."
+INVALID_URL = Rule(
+    FAIL, RUN, "Check `api_url` and the network's proxy (`HTTPS_PROXY`, `ALL_PROXY`)."
 )
 UNTRUSTED = Rule(
-    Outcome.STOP_RUN,
+    FAIL,
+    RUN,
     "Check `api_url`, and the certificates that this machine trusts (`REQUESTS_CA_BUNDLE`).",
 )
-BROKEN_ANSWER = Rule(
-    Outcome.RETRY, "What arrived is not a whole answer of Kombo's: nothing of it was used."
+INVALID_RESPONSE = Rule(RETRY, READ, "No part of the response was used. Check `api_url`.")
+TOO_LARGE = Rule(FAIL, READ, "No part of the response was used, and it has no smaller pages.")
+ENDLESS_CURSOR = Rule(
+    FAIL, READ, "Kombo's pages do not end. Report this to Kombo. The bookmark stays."
 )
-TOO_LARGE = Rule(Outcome.FAIL_READ, "Nothing of it was used, and it cannot be had in parts.")
-UNKNOWN_STATUS = Rule(Outcome.FAIL_READ, "Kombo does not answer like this. Check `api_url`.")
-BROKEN_CURSOR = Rule(
-    Outcome.FAIL_READ, "Kombo's pages have no end here: please tell Kombo. The bookmark stays."
+INVALID_RECORD = Rule(
+    FAIL,
+    READ,
+    "A record without its key cannot be written. Report this to Kombo. The bookmark stays.",
 )
-BROKEN_RECORD = Rule(
-    Outcome.FAIL_READ,
-    "A record without its key cannot be written, and none is left out: please tell Kombo. "
-    "The bookmark stays.",
-)
-BROKEN_MAP = Rule(
-    Outcome.FAIL_READ,
-    "An expression of `stream_maps` must hold for every record, also where a field is null: "
+FAILED_MAP = Rule(
+    FAIL,
+    READ,
+    "Write expressions that accept every record, also where a field is null: "
     "`md5(name) if name else None`. The bookmark stays.",
 )
-INTERNAL = Rule(Outcome.FAIL_READ, "This is a mistake in tap-kombo: please report it.")
+INTERNAL = Rule(FAIL, READ, "This is a bug in tap-kombo. Please report it.")
 
 
 def rule_for(status: int, code: str | None) -> Rule:
-    """Look an error answer up: by Kombo's code, else by the HTTP status."""
+    """Return the rule for an error response: by Kombo's code, else by the HTTP status."""
     if code is not None:
         return CODES.get(code, UNKNOWN_CODE)
     return STATUSES.get(status) or STATUS_CLASSES.get(status // 100, UNKNOWN_STATUS)
 
 
 CODE = re.compile(r"[A-Z][A-Z_]{0,40}\.[A-Z][A-Z_]{0,60}")
-LOG_URL = re.compile(
-    r"https://([a-z0-9-]{1,20}\.){0,3}kombo\.dev(/[a-z0-9-]{1,60}){0,4}/logs"
-    r"((/|\?[a-z]{1,20}Id=)(?=[A-Za-z-]*[0-9])[A-Za-z0-9-]{1,60})?"
-)
-"""Logs are found by an id: no word, and nothing with the `_` that each API key has."""
+LOG_URL = re.compile(r"https://([a-z0-9-]+\.)*kombo\.dev(/[!-~]*)?")
 
 
 class KomboError(Exception):
-    """A request that Kombo did not answer with data.
+    """A request that failed, or a page that could not be written.
 
-    It holds nothing of the answer but what is safe to print, because bodies hold people's data
-    and servers echo secrets: the status, the code and the log's address, the last two only when
-    they look like what Kombo promises.
+    The error holds nothing of a response but its status, code and log URL, and the last two only
+    in the format that Kombo promises: a body holds people's data.
 
     Attributes:
-        rule: What to do about it.
-        status: The HTTP status, or None when there was no answer.
+        rule: The tap's reaction.
+        status: The HTTP status; None without a response.
         code: Kombo's error code, or None.
-        log_url: Where Kombo shows the request in its dashboard, or None.
-        retry_after: Seconds after which the server wants to be asked again, or None.
+        log_url: The request's page in Kombo's dashboard, or None.
+        retry_after: Seconds after which the server accepts the next request, or None.
     """
 
     def __init__(
@@ -233,50 +230,43 @@ class KomboError(Exception):
         self.code = code if code and CODE.fullmatch(code) else None
         self.log_url = log_url if log_url and LOG_URL.fullmatch(log_url) else None
         self.retry_after = retry_after
-        self._problem = problem
-        super().__init__(str(self))
+        http = f"HTTP {status}" if status else None
+        self.problem = problem or self.code or http or "no response"
+        details = [d for d in (self.code, http, self.log_url) if d and d != self.problem]
+        where = f" ({', '.join(details)})" if details else ""
+        super().__init__(f"{self.problem}{where}. {rule.advice}")
 
     @property
-    def outcome(self) -> Outcome:
-        """What to do about it, once the client is done with asking again."""
-        if self.rule.outcome in {Outcome.RETRY, Outcome.WAIT}:
-            return self.rule.at_last
-        return self.rule.outcome
+    def is_skip(self) -> bool:
+        return self.rule.action is Action.SKIP
 
-    def under(self, rule: Rule) -> KomboError:
-        """Say the same, with something else to do about it."""
+    def for_run(self) -> KomboError:
+        """Return the same error as a failure of the run."""
         return KomboError(
-            rule, self._problem, status=self.status, code=self.code, log_url=self.log_url
+            replace(self.rule, scope=Scope.RUN),
+            self.problem,
+            status=self.status,
+            code=self.code,
+            log_url=self.log_url,
         )
-
-    def for_the_whole_run(self) -> KomboError:
-        """Say the same of everything that is still to be read."""
-        return self.under(replace(self.rule, outcome=Outcome.STOP_RUN))
-
-    def __str__(self) -> str:
-        http = f"HTTP {self.status}" if self.status else None
-        what = self._problem or self.code or http or "no answer"
-        details = [d for d in (self.code, http, self.log_url) if d and d != what]
-        where = f" ({', '.join(details)})" if details else ""
-        return f"{what}{where}. {self.rule.advice}"
 
 
 def internal(error: Exception) -> KomboError:
-    """Name the places of a mistake of the tap's own, and none of the values that were there."""
+    """Describe a bug of the tap by its place, without the values that were involved."""
     frames = traceback.extract_tb(error.__traceback__)
     places = " < ".join(f"{Path(f.filename).name}:{f.lineno}" for f in reversed(frames[-4:]))
     return KomboError(INTERNAL, f"Unexpected {type(error).__name__} at {places}")
 
 
 class StoppedError(Exception):
-    """The run is being stopped: what is under way is given up, not failed."""
+    """The run is stopping: work in progress is abandoned, but has not failed."""
 
 
 class InputError(Exception):
-    """The user's settings, state or catalog are wrong.
+    """The settings, the state or the catalog are not valid.
 
     Args:
-        sentences: One for each mistake: what, where, and what to do. They are all that is shown.
+        sentences: One for each mistake: its place, the problem, and the fix.
     """
 
     def __init__(self, *sentences: str) -> None:
@@ -284,11 +274,4 @@ class InputError(Exception):
 
 
 class RunFailedError(Exception):
-    """The run ended, and something could not be read or written: exit status 1.
-
-    Args:
-        sentences: One for each thing that needs a person.
-    """
-
-    def __init__(self, *sentences: str) -> None:
-        super().__init__(*sentences)
+    """Something could not be read or written; the log says what. Exit status 1."""

@@ -1,430 +1,448 @@
-"""Reading: jobs go in, pages come out, in the order in which they arrive.
+"""Reader threads: the partitions of all streams and integrations become pages.
 
-Each job is one cursor chain: the pages of one stream of one integration. Before them, each
-integration is visited: its details tell which models it can give, and what it cannot give is not
-asked for. Threads do all this side by side, as many as requests may be in flight, in the order of
-the agenda; the pages of one job keep their order. What the threads find goes through one bounded
-queue to the one thread that writes, so that memory does not grow with the data and a slow target
-slows the reading.
+Each thread takes an integration, requests its details, and so finds out which streams it supports;
+then the threads read these streams' partitions, each from its first page to its last. Pages and
+failures go through one bounded queue to the main thread, so a slow target slows the reading down
+and memory does not grow with the data.
 
-Reading knows nothing of Singer.
+Nothing here knows about Singer.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from singer_sdk.pagination import BaseAPIPaginator
-from singer_sdk.streams.rest import HTTPRequest
 
 from tap_kombo import errors
-from tap_kombo.agenda import Agenda
-from tap_kombo.answers import DETAILS, PAGES, Fields, Listing, can_give
-from tap_kombo.bookmarks import ResumePoint
-from tap_kombo.client import Answer, KomboClient
-from tap_kombo.errors import KomboError, Outcome, StoppedError
+from tap_kombo.client import KomboClient, Request, Response
+from tap_kombo.errors import Action, KomboError, Scope, StoppedError
+from tap_kombo.responses import DETAILS, Fields, ResponseFormat, is_available
+from tap_kombo.times import format_time, parse_time
 
-TIMES_READ_AGAIN = 3
-"""How often a read starts again from its bookmark when Kombo refuses its cursor."""
+logger = logging.getLogger("tap-kombo")
 
-LARGEST_PAGE = 1 << 21
-"""Bytes of a page, where its records can be had in smaller ones: many are in memory at a time."""
+MAX_RESTARTS = 3
+"""How often a read starts again from its bookmark because Kombo rejects its cursor."""
+
+MAX_PAGE_BYTES = 1 << 21
+"""Larger pages are requested again with fewer records, because many pages are in memory at once."""
 
 TICK = 1.0
-"""Seconds after which the writing thread gets a turn even if no page has come."""
+"""Seconds after which the main thread gets a turn even if no page has arrived."""
+
+INTEGRATION_PATH = "/integrations/{integration_id}"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Job:
-    """One stream of one integration, to be read from beginning to end.
+class ResumePoint(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where a cut-off read resumes.
 
     Attributes:
-        stream: Kombo's name of the model.
-        integration_id: The customer's connection.
-        since: Read what has changed since then, in Kombo's format; None for everything.
-        listing: How the endpoint lists its records.
-        is_filtered: Not all records are asked for.
-        request: Builds the request of the page at a cursor (None: the first page), with so many
-            records.
-        page_size: Records a page; None where all come at once.
-        resume: Where to go on, if the last run was cut off in the middle of this.
-        catch_up: Makes the job that is to be read after this one, from the moment when this one
-            began.
+        cursor: The cursor of the page after the last one that was written.
+        started: When the read started, by Kombo's clock.
+        since: The `updated_after` of the read; its cursors are not valid with another one.
+        filters: The fingerprint of the read's filters.
+    """
+
+    cursor: str
+    started: str
+    since: str | None
+    filters: str | None = None
+
+    @property
+    def started_at(self) -> datetime:
+        return parse_time(self.started)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where a read starts.
+
+    Attributes:
+        since: Read the changes since then; None for everything.
+        bookmark: The bookmark that the next one must not be earlier than.
+        resume: Where an earlier read of the same changes was cut off.
+        problem: Why the last bookmark is not used, because it would leave records out.
+    """
+
+    since: datetime | None = None
+    bookmark: datetime | None = None
+    resume: ResumePoint | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class StreamPartition:
+    """One stream of one integration.
+
+    Attributes:
+        stream: The stream's name.
+        integration_id: The integration.
+        path: The endpoint's path.
+        format: The format of the endpoint's responses.
+        params: The query without cursor, page size and `updated_after`.
+        page_size: Records per page; None if the endpoint is not paged.
+        is_filtered: Whether `filters` restricts the records.
+        is_incremental: Whether only changes are read, and a cut-off read can be resumed.
+        start: Where the read starts.
+        lookback: How long before the start of its read a bookmark is set.
     """
 
     stream: str
     integration_id: str
-    since: str | None
-    listing: Listing
-    is_filtered: bool
-    request: Callable[[str | None, int | None], HTTPRequest]
-    page_size: int | None
-    resume: ResumePoint | None = None
-    catch_up: Callable[[datetime], Job] | None = None
+    path: str
+    format: ResponseFormat
+    params: Mapping[str, str] = field(default_factory=dict)
+    page_size: int | None = None
+    is_filtered: bool = False
+    is_incremental: bool = False
+    start: Start = field(default_factory=Start)
+    lookback: timedelta = timedelta()
 
-    @property
-    def read(self) -> tuple[str, str]:
-        """What it is about, of which there may be one job more."""
-        return self.stream, self.integration_id
+    def request(self, cursor: str | None, page_size: int | None) -> Request:
+        """Build the request of a page; Kombo requires all filters again with every cursor."""
+        params = dict(self.params)
+        if page_size:
+            params["page_size"] = str(page_size)
+        if self.start.since:
+            params["updated_after"] = format_time(self.start.since)
+        if cursor:
+            params["cursor"] = cursor
+        return Request(
+            self.path.format(integration_id=self.integration_id), params, self.integration_id
+        )
+
+    def bookmark_after(self, started: datetime) -> datetime:
+        """Return the bookmark after a read that started then: never earlier than the last one."""
+        bookmark = started - self.lookback
+        return max(bookmark, self.start.bookmark or bookmark)
+
+    def catch_up(self, started: datetime) -> StreamPartition | None:
+        """Return the partition to read after a resumed one, which started in an earlier run.
+
+        Records of the pages before the cut may have changed since.
+        """
+        if not self.start.resume:
+            return None
+        bookmark = self.bookmark_after(started)
+        return replace(self, start=Start(since=bookmark, bookmark=bookmark))
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page that was read whole.
+    """A complete page.
 
     Attributes:
-        job: What it belongs to.
-        records: Its records, as JSON objects; there may be none, also in the middle.
-        started: When the read of the job began, by Kombo's clock.
-        read_at: When Kombo answered with this page, by its clock.
-        next: Where the job goes on; None after its last page.
+        partition: The partition that it belongs to.
+        records: JSON objects; a page in the middle may be empty.
+        started: When the read of the partition started, by Kombo's clock.
+        received_at: When Kombo sent the page, by its clock.
+        cursor: The cursor of the next page; None on the last one.
+        is_end: Whether the read is complete: this is the last page, and nothing follows it.
     """
 
-    job: Job
+    partition: StreamPartition
     records: list[msgspec.Raw]
     started: datetime
-    read_at: datetime
-    next: ResumePoint | None
-
-    @property
-    def is_end(self) -> bool:
-        """Nothing more is to be read."""
-        return self.next is None and self.job.catch_up is None
+    received_at: datetime
+    cursor: str | None
+    is_end: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Unread:
-    """The end of jobs of one integration that did not come to their last page."""
-
-    jobs: Sequence[Job]
-    error: KomboError
-
-
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """An integration, and what there is to read of it.
+class ReadFailed:
+    """The end of reads of one integration that did not reach their last page.
 
     Attributes:
-        integration_id: The customer's connection.
-        request: Asks for the integration's details, which tell what it can give.
-        jobs: Makes the jobs, by Kombo's clock at the begin of the run (None if it did not say);
-            called once, when it is this integration's turn, because the jobs of thousands of
-            integrations are many.
-        begin: Is told which streams are read indeed, before they are.
+        integration_id: The integration.
+        streams: The names of the streams.
+        error: The reason; a skip if the data is legitimately absent.
     """
 
     integration_id: str
-    request: HTTPRequest
-    jobs: Callable[[datetime | None], Sequence[Job]]
-    begin: Callable[[Sequence[str]], object]
+    streams: Sequence[str]
+    error: KomboError
 
 
-class CursorPaginator(BaseAPIPaginator[str | None]):
-    """Follows `next` until it is null, also over empty pages, and never in circles."""
+class Paginator:
+    """The pages of one partition, in the order of their cursors.
 
-    def __init__(self, start_value: str | None = None) -> None:
-        super().__init__(start_value)
-        # Hashes, because a read may have a million pages.
-        self._seen = {hash(start_value)} if start_value else set()
+    Args:
+        partition: The partition.
+        client: Sends the requests.
+    """
 
-    def get_next(self, response: Any) -> str | None:
-        """Find the next cursor.
+    def __init__(self, partition: StreamPartition, client: KomboClient) -> None:
+        self._partition = partition
+        self._client = client
+        self._page_size = partition.page_size
 
-        Args:
-            response: An `Answer` with `Results`, which the reader has decoded once already, or
-                a response as the SDK passes it.
+    def __iter__(self) -> Iterator[Page]:
+        """Yield the pages, from the resume point if there is one.
+
+        If Kombo rejects a cursor, which may expire, the partition is read again: records repeat,
+        and none is lost.
 
         Raises:
-            KomboError: Kombo gave this cursor before: its pages have no end.
+            KomboError: A page could not be read.
+            StoppedError: The run is stopping.
         """
-        data = (
-            response.data
-            if isinstance(response, Answer)
-            else PAGES.decoder.decode(response.content).data
-        )
-        # Only pages have a `next`; what is answered all at once has none.
-        cursor: str | None = getattr(data, "next", None)
-        if hash(cursor) in self._seen:
-            raise KomboError(errors.BROKEN_CURSOR, "The same cursor came twice in one read")
-        if cursor:
-            self._seen.add(hash(cursor))
-        return cursor
-
-
-def walk(job: Job, client: KomboClient) -> Iterator[Page]:
-    """Read a job page by page, from where it was cut off, or from its beginning.
-
-    When Kombo refuses a cursor (they do not live for ever), the whole job is read again: what
-    was written already comes twice, and nothing is left out. When a page is too large, its records
-    and all later ones are read in smaller pages; never in larger ones again, because a cursor may
-    be worth nothing with another page size.
-
-    Raises:
-        KomboError: There is a page that cannot be had.
-        StoppedError: The run is being stopped.
-    """
-    page_size = job.page_size
-
-    def ask(cursor: str | None) -> Answer[Any]:
-        nonlocal page_size
-        while page_size and page_size > 1:
+        resume = self._partition.start.resume
+        cursor = resume.cursor if resume else None
+        started = resume.started_at if resume else None
+        seen = {hash(cursor)}
+        restarts = 0
+        while True:
             try:
-                return client.get(job.request(cursor, page_size), job.listing.decoder, LARGEST_PAGE)
+                response = self._request(cursor)
+                following = _next_cursor(response.data, seen)
+            except KomboError as error:
+                if restarts == MAX_RESTARTS or not _is_rejected(cursor, error, resume):
+                    raise
+                restarts += 1
+                resume = cursor = started = None
+                seen = set()
+                continue
+            started = started or response.sent_at
+            yield make_page(self._partition, response, started=started, cursor=following)
+            if not following:
+                return
+            cursor = following
+
+    def _request(self, cursor: str | None) -> Response[Any]:
+        """Request a page, with fewer records if it is too large.
+
+        The page size is never raised again, because a cursor may depend on it.
+        """
+        decoder = self._partition.format.decoder
+        while self._page_size and self._page_size > 1:
+            request = self._partition.request(cursor, self._page_size)
+            try:
+                return self._client.get(request, decoder, MAX_PAGE_BYTES)
             except KomboError as error:
                 if error.rule is not errors.TOO_LARGE:
                     raise
-                page_size //= 2
-        return client.get(job.request(cursor, page_size), job.listing.decoder)
-
-    resume = job.resume
-    for restarts_left in reversed(range(TIMES_READ_AGAIN + 1)):
-        try:
-            yield from _walk_once(job, ask, resume)
-        except _CursorRefusedError as refused:
-            if not restarts_left:
-                raise refused.error from None
-            resume = None
-        else:
-            return
+                self._page_size //= 2
+        return self._client.get(self._partition.request(cursor, self._page_size), decoder)
 
 
-class _CursorRefusedError(Exception):
-    def __init__(self, error: KomboError) -> None:
-        super().__init__()
-        self.error = error
+def _next_cursor(data: object, seen: set[int]) -> str | None:
+    """Return the next cursor, and note that it was seen, by its hash: there may be a million."""
+    cursor: str | None = getattr(data, "next", None)
+    if cursor and hash(cursor) in seen:
+        raise KomboError(errors.ENDLESS_CURSOR, "The same cursor came twice")
+    seen.add(hash(cursor))
+    return cursor
 
 
-def _walk_once(
-    job: Job, ask: Callable[[str | None], Answer[Any]], resume: ResumePoint | None
-) -> Iterator[Page]:
-    paginator = CursorPaginator(resume.cursor if resume else None)
-    started = resume.started if resume else None
-    while True:
-        cursor = paginator.current_value
-        try:
-            answer = ask(cursor)
-            paginator.advance(answer)  # type: ignore[arg-type]  # an answer, decoded once
-        except KomboError as error:
-            is_stale = resume is not None and _may_be_stale(resume, cursor, error)
-            if is_stale or (error.outcome is Outcome.REFUSED and cursor is not None):
-                raise _CursorRefusedError(error) from None
-            raise
-        if started is None:
-            started = answer.sent_at
-        upcoming = None if paginator.finished else paginator.current_value
-        yield _page(job, answer, started=started, upcoming=upcoming)
-        if not upcoming:
-            return
+def _is_rejected(cursor: str | None, error: KomboError, resume: ResumePoint | None) -> bool:
+    """Return whether an error may be due to the cursor.
 
-
-def _may_be_stale(resume: ResumePoint, cursor: str | None, error: KomboError) -> bool:
-    """Tell whether an error may come of a place of an earlier run, which is kept until it is read.
-
-    How Kombo refuses a cursor that it has forgotten is not documented. What it does not answer at
-    all, or only later, says nothing of the cursor.
+    Kombo does not document how it rejects an expired cursor. So at a resume point any response
+    counts as a rejection, unless it says something about the integration or the API key.
     """
-    if error.rule is errors.BROKEN_CURSOR:
+    if cursor is None:
+        return False
+    if error.rule.action is Action.RESTART:
         return True
-    is_answer = error.status is not None and error.rule.outcome is not Outcome.WAIT
-    return is_answer and cursor == resume.cursor and error.outcome is Outcome.FAIL_READ
+    if resume is None:
+        return False
+    if error.rule is errors.ENDLESS_CURSOR:
+        return True
+    is_response = error.status is not None and error.rule.action is not Action.WAIT
+    is_own_failure = error.rule.scope is Scope.READ and not error.is_skip
+    return cursor == resume.cursor and is_response and is_own_failure
 
 
-def _page(job: Job, answer: Answer[Any], *, started: datetime, upcoming: str | None) -> Page:
+def make_page(
+    partition: StreamPartition, response: Response[Any], *, started: datetime, cursor: str | None
+) -> Page:
     try:
-        records = job.listing.records(answer.data)
+        records = partition.format.records(response.data)
     except (KeyError, msgspec.DecodeError):
-        raise KomboError(errors.BROKEN_ANSWER, "The answer lacks what Kombo promises") from None
-    return Page(
-        job=job,
-        records=records,
-        started=started,
-        read_at=answer.answered_at,
-        next=ResumePoint(upcoming, started, job.since) if upcoming else None,
-    )
+        raise KomboError(
+            errors.INVALID_RESPONSE, "The response lacks a field that Kombo promises"
+        ) from None
+    is_end = cursor is None and partition.start.resume is None
+    return Page(partition, records, started, response.received_at, cursor, is_end)
 
 
 class Reader:
-    """Visits many integrations and walks many jobs side by side.
+    """Reads many partitions at a time.
 
     Args:
-        client: Asks Kombo.
-        key_check: Asked before all else: without a valid key there is no use in the rest.
-        concurrency: How many requests may be in flight.
-        stop: Set by whoever ends the run; the threads then end by themselves.
+        client: Sends the requests.
+        streams: The names of the streams to read.
+        partitions: Builds the partitions of some streams of an integration, longest first. It is
+            called when the integration's turn comes, because thousands of integrations have many.
+        concurrency: The number of threads.
+        stop: Set to stop the run; the threads then end.
     """
 
     def __init__(
         self,
         client: KomboClient,
-        key_check: HTTPRequest,
+        streams: Sequence[str],
+        partitions: Callable[[str, Sequence[str]], Sequence[StreamPartition]],
         *,
         concurrency: int,
         stop: threading.Event,
     ) -> None:
         self._client = client
-        self._key_check = key_check
+        self._streams = streams
+        self._partitions = partitions
         self._concurrency = concurrency
         self._stop = stop
-        self._events: queue.Queue[Page | Unread] = queue.Queue(maxsize=concurrency)
-        self._agenda = Agenda(concurrency)
-        self._mistake: KomboError | None = None
+        # Last in, first out: an integration's partitions are read before the next one's details.
+        self._tasks: queue.LifoQueue[str | StreamPartition | None] = queue.LifoQueue()
+        self._events: queue.Queue[Page | ReadFailed] = queue.Queue(maxsize=concurrency)
+        self._bug: KomboError | None = None
         self._run_error: KomboError | None = None
-        self._is_key_known = False
-        self._is_answered = False
         self._integration_errors: dict[str, KomboError] = {}
 
-    def read(self, visits: Sequence[Visit], jobs: int) -> Iterator[Page | Unread | None]:
-        """Read everything.
+    def read(self, integration_ids: Sequence[str]) -> Iterator[Page | ReadFailed | None]:
+        """Read all streams of the integrations.
 
         Args:
-            visits: The integrations, in the order in which they are to be read.
-            jobs: How many jobs they have, all together.
+            integration_ids: The integrations, in the order in which they are read.
 
         Yields:
-            Each job's pages, the last one with `is_end`, or its `Unread`; and None about once
-            a second while there is nothing, so that the caller gets a turn. It ends after the
-            last job's end, or soon after `stop` is set.
+            The pages of each partition, the last one with `is_end`, or its failure; and None about
+            once a second while there is nothing. It ends after the last read, or soon after `stop`
+            is set.
 
         Raises:
-            KomboError: A mistake of this tap's own kept something from being read at all.
+            KomboError: A bug of the tap kept something from being read at all.
         """
-        self._agenda.begin([partial(self._begin, visits)])
-        threads = min(self._concurrency, jobs)
-        for _ in range(threads):
-            threading.Thread(target=self._work, name="tap-kombo-reader", daemon=True).start()
+        reads_left = len(integration_ids) * len(self._streams)
+        threads = min(self._concurrency, reads_left)
+        for number in range(threads):
+            threading.Thread(
+                target=self._work, args=(() if number else integration_ids,), daemon=True
+            ).start()
         try:
-            while jobs and not self._stop.is_set():
+            while reads_left and not self._stop.is_set():
                 try:
                     event = self._events.get(timeout=TICK)
                 except queue.Empty:
-                    if self._mistake:
-                        raise self._mistake from None
+                    if self._bug:
+                        raise self._bug from None
                     yield None
                     continue
-                jobs -= len(event.jobs) if isinstance(event, Unread) else event.is_end
+                reads_left -= len(event.streams) if isinstance(event, ReadFailed) else event.is_end
                 yield event
         finally:
-            self._agenda.close()
+            for _ in range(threads):
+                self._tasks.put(None)
 
-    def _work(self) -> None:
+    def _work(self, integration_ids: Sequence[str]) -> None:
+        """Check the API key and enqueue the integrations, if there are any; then work."""
         with contextlib.suppress(StoppedError):
-            for task in self._agenda:
+            if integration_ids:
                 try:
-                    task()
+                    self._client.check_api_key()
+                except KomboError as error:
+                    self._run_error = error
+                for integration_id in reversed(integration_ids):
+                    self._tasks.put(integration_id)
+            while (task := self._tasks.get()) is not None:
+                try:
+                    if isinstance(task, StreamPartition):
+                        self._read(task)
+                    else:
+                        self._open(task)
                 except StoppedError:
                     raise
-                except Exception as error:  # noqa: BLE001  # a thread must not die in silence
-                    self._mistake = errors.internal(error)
+                except Exception as error:  # noqa: BLE001  # a thread must not end silently
+                    self._bug = errors.internal(error)
 
-    def _begin(self, visits: Sequence[Visit]) -> None:
-        now = None
-        try:
-            now = self._client.prove_key(self._key_check)
-        except KomboError as error:
-            self._run_error = error
-        self._is_key_known = now is not None
-        self._agenda.begin([partial(self._visit, visit, now) for visit in visits])
+    def _open(self, integration_id: str) -> None:
+        """Request an integration's details, and enqueue the partitions that it supports.
 
-    def _visit(self, visit: Visit, now: datetime | None) -> None:
-        """Ask what an integration can give, and put on the list what is to be read of it.
-
-        If it is only the details that cannot be had, everything else is asked for.
+        If only the details cannot be read, all partitions are.
         """
-        jobs = visit.jobs(now)
-        details: Answer[Fields] | None = None
+        details: Response[Fields] | None = None
+        unavailable: list[str] = []
         try:
             if self._run_error:
                 raise self._run_error
-            details = self._client.get(visit.request, DETAILS)
-            self._is_answered = True
+            path = INTEGRATION_PATH.format(integration_id=integration_id)
+            details = self._client.get(Request(path, integration_id=integration_id), DETAILS)
         except KomboError as failure:
             error = failure
-            is_for_all = error.outcome.is_integration_wide or error.outcome is Outcome.STOP_RUN
-            lost = {job.stream for job in jobs if is_for_all or job.listing.decoder is DETAILS}
+            if error.rule.scope is not Scope.READ:
+                self._fail(integration_id, self._streams, error)
+                return
         else:
-            error = KomboError(errors.UNAVAILABLE, "No such data")
-            lost = {job.stream for job in jobs if can_give(details.data, job.stream) is False}
-        if lost:
-            self._give_up([job for job in jobs if job.stream in lost], error)
-        found = [job for job in jobs if job.stream not in lost]
-        visit.begin([job.stream for job in found])
-        to_read = []
-        for job in found:
-            if details and job.listing.decoder is DETAILS:
-                with self._failures_of(job):
-                    self._put(_page(job, details, started=details.sent_at, upcoming=None))
+            error = KomboError(errors.UNAVAILABLE, "Not supported")
+            unavailable = [s for s in self._streams if is_available(details.data, s) is False]
+            self._fail(integration_id, unavailable, error)
+        available = [stream for stream in self._streams if stream not in unavailable]
+        partitions = []
+        for partition in self._partitions(integration_id, available):
+            if partition.format.decoder is not DETAILS:
+                partitions.append(partition)
+            elif details is None:
+                self._fail(integration_id, [partition.stream], error)
             else:
-                to_read.append(partial(self._read, job))
-        self._agenda.begin(to_read)
+                with self._failures_of(partition):
+                    self._put(make_page(partition, details, started=details.sent_at, cursor=None))
+        for partition in reversed(partitions):
+            self._tasks.put(partition)
 
-    def _read(self, job: Job, pages: Iterator[Page] | None = None) -> None:
-        """Read a page of a job, but ask nothing more once it is known that there is no use.
+    def _read(self, partition: StreamPartition) -> None:
+        """Read a partition, and the changes since a resumed one was started."""
+        with self._failures_of(partition):
+            if error := self._integration_errors.get(partition.integration_id):
+                raise error
+            remaining: StreamPartition | None = partition
+            while remaining:
+                for page in self._pages(remaining):
+                    started = page.started
+                    self._put(page)
+                remaining = remaining.catch_up(started)
 
-        Args:
-            job: What to read.
-            pages: Those that are left, if it has begun.
-        """
-        with self._failures_of(job):
+    def _pages(self, partition: StreamPartition) -> Iterator[Page]:
+        """Yield a partition's pages, until the run has failed."""
+        pages = iter(Paginator(partition, self._client))
+        while True:
             if self._run_error:
                 raise self._run_error
-            if pages is None:
-                if error := self._integration_errors.get(job.integration_id):
-                    raise error
-                pages = walk(job, self._client)
-            page = next(pages)
-            self._is_answered = True
-            self._put(page)
-            if page.next:
-                self._agenda.go_on(partial(self._read, job, pages))
-            elif job.catch_up:
-                self._agenda.go_on(partial(self._read, job.catch_up(page.started)))
+            page = next(pages, None)
+            if page is None:
+                return
+            yield page
 
     @contextlib.contextmanager
-    def _failures_of(self, job: Job) -> Iterator[None]:
+    def _failures_of(self, partition: StreamPartition) -> Iterator[None]:
         try:
             yield
         except StoppedError:
             raise
         except KomboError as error:
-            self._give_up([job], self._outage(error) or error)
-        except Exception as error:  # noqa: BLE001  # one job's trouble is not the others'
-            self._give_up([job], errors.internal(error))
+            self._fail(partition.integration_id, [partition.stream], error)
+        except Exception as error:  # noqa: BLE001  # a bug in one read does not fail the others
+            self._fail(partition.integration_id, [partition.stream], errors.internal(error))
 
-    def _outage(self, error: KomboError) -> KomboError | None:
-        """Find out whether it is all of Kombo that does not answer.
-
-        Else thousands of reads would each find it out for themselves, one after the other. A check
-        of the key that never worked, while other things did, tells nothing.
-        """
-        could_be = {errors.BROKEN_NETWORK, errors.NO_HTTP, errors.BROKEN_SERVER}
-        if self._run_error or error.rule not in could_be:
-            return None
-        if self._is_answered and not self._is_key_known:
-            return None
-        try:
-            is_there = self._client.prove_key(self._key_check)
-        except KomboError as outage:
-            return outage
-        return None if is_there else error.for_the_whole_run()
-
-    def _give_up(self, jobs: Sequence[Job], error: KomboError) -> None:
-        """Hand over as unread, and remember what makes it useless to ask for others."""
-        if error.outcome is Outcome.STOP_RUN:
+    def _fail(self, integration_id: str, streams: Sequence[str], error: KomboError) -> None:
+        """Report reads as failed, and remember what makes other requests pointless."""
+        if not streams:
+            return
+        if error.rule.scope is Scope.RUN:
             self._run_error = error
-        elif error.outcome.is_integration_wide:
-            self._integration_errors.setdefault(jobs[0].integration_id, error)
-        self._put(Unread(jobs, error))
+        elif error.rule.scope is Scope.INTEGRATION:
+            self._integration_errors.setdefault(integration_id, error)
+        self._put(ReadFailed(integration_id, streams, error))
 
-    def _put(self, event: Page | Unread) -> None:
-        """Hand over, waiting for the writer as long as need be, but not longer than the run."""
+    def _put(self, event: Page | ReadFailed) -> None:
+        """Put an event into the queue, waiting for the writer but not longer than the run."""
         while not self._stop.is_set():
             try:
                 self._events.put(event, timeout=TICK)

@@ -1,12 +1,11 @@
-"""A record's way from Kombo's shape to the one that the SCHEMA promises.
+"""Kombo's records become RECORD bodies that are valid against the stream's SCHEMA.
 
-Three rules. What is promised holds: a value that contradicts its declared type is null in its
-column. Nothing is lost: that value, and fields that this version does not know, stand whole in
-`additional_fields`. Nothing is given away: what is not selected is in neither.
+- A value that contradicts its declared type becomes null in its column.
+- That value, and each field that the schema does not declare, is kept in `additional_fields`.
+- A deselected field is in neither.
 
-Values are checked, not converted: their JSON text goes out as it came in, so that a number keeps
-all its digits and a nested field that nobody declared stays where it is. A record that is already
-as promised, with everything selected, goes out whole.
+Values are checked, not converted: their JSON text is emitted as Kombo sent it, so numbers keep
+all their digits. A record that is valid with everything selected is emitted unchanged.
 """
 
 from __future__ import annotations
@@ -15,22 +14,19 @@ import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 from msgspec import Raw
-from singer_sdk.helpers._catalog import pop_deselected_record_properties
 from singer_sdk.singerlib import SelectionMask
 
 from tap_kombo import errors
-from tap_kombo.accepted import Schema, accepted_type, rewritten
-from tap_kombo.answers import Fields
 from tap_kombo.errors import KomboError
-from tap_kombo.times import write_time
-from tap_kombo.verbatim import Recogniser
+from tap_kombo.responses import Fields
+from tap_kombo.times import format_time
+from tap_kombo.validation import NOT_UTC, PassThrough, Schema, msgspec_type, normalize
 
 logger = logging.getLogger("tap-kombo")
 
@@ -38,58 +34,73 @@ NULL = Raw(b"null")
 FIELDS = msgspec.json.Decoder(Fields)
 DECODER = msgspec.json.Decoder(float_hook=Decimal)
 ENCODER = msgspec.json.Encoder(decimal_format="number")
-"""Together they keep all digits of a number, when a value has to be decoded at all."""
+"""Together they keep all digits of a number that has to be decoded."""
 
-UNUSABLE = (msgspec.ValidationError, ArithmeticError, RecursionError)
-"""What a value gives that is not of its type or, where it has to be decoded, that no computer can
-hold: numbers without end, objects in objects in objects."""
+INVALID = (msgspec.ValidationError, ValueError, ArithmeticError, RecursionError)
+"""Raised for a value of another type, a time that is not one, and endless numbers or nesting."""
 
 OWN_FIELDS = frozenset({"integration_id", "_sdc_deleted_at", "additional_fields"})
-"""What the tap adds to Kombo's records."""
+"""The fields that the tap adds to Kombo's records."""
 
 
-@dataclass(frozen=True, slots=True)
 class Field:
     """A selected top-level field.
 
-    Attributes:
-        name: Kombo's name of it.
-        check: Raises `msgspec.ValidationError` for JSON text that contradicts the schema.
-        schema: What it is checked against.
-        prune: Takes deselected nested fields out; None if all of them are selected.
-        required: It must not be null.
-        tells_misfits: A value that contradicts the schema is told in `additional_fields`.
+    Args:
+        name: Kombo's name of the field.
+        schema: The JSON schema of its column.
+        prune: Removes deselected nested fields from its JSON text; None if all are selected.
+        keeps_invalid: Whether a value that contradicts the schema goes to `additional_fields`.
     """
 
-    name: str
-    check: Callable[[Raw], object]
-    schema: Schema
-    prune: Callable[[Raw], Raw] | None
-    required: bool
-    tells_misfits: bool
+    def __init__(
+        self,
+        name: str,
+        schema: Schema,
+        *,
+        prune: Callable[[Raw], Raw] | None = None,
+        keeps_invalid: bool = False,
+    ) -> None:
+        self.name = name
+        self.keeps_invalid = keeps_invalid and prune is None
+        self.is_required = "null" not in schema["type"]
+        self._schema = schema
+        self._prune = prune
+        self._check = msgspec.json.Decoder(msgspec_type(schema)).decode
+
+    def column(self, raw: Raw) -> Raw:
+        """Return the JSON text of the column.
+
+        Raises:
+            INVALID: The value contradicts the schema.
+        """
+        valid = self._valid(raw)
+        return self._prune(valid) if self._prune else valid
+
+    def _valid(self, raw: Raw) -> Raw:
+        if not NOT_UTC.search(raw):
+            with contextlib.suppress(*INVALID):
+                self._check(raw)
+                return raw
+        normalized = Raw(ENCODER.encode(normalize(DECODER.decode(raw), self._schema)))
+        self._check(normalized)
+        return normalized
 
 
 DELETED_AT_SCHEMA = {"type": ["string", "null"], "format": "date-time"}
-DELETED_AT = Field(
-    name="remote_deleted_at",
-    check=msgspec.json.Decoder(accepted_type(DELETED_AT_SCHEMA)).decode,
-    schema=DELETED_AT_SCHEMA,
-    prune=None,
-    required=False,
-    tells_misfits=False,
-)
-"""`_sdc_deleted_at` repeats it, so that any SDK target marks the row, also if it is deselected."""
+DELETED_AT = Field("remote_deleted_at", DELETED_AT_SCHEMA)
+"""The source of `_sdc_deleted_at`, also while `remote_deleted_at` itself is deselected."""
 
 
-class RecordShape:
-    """Brings the records of one stream into the shape that its SCHEMA promises.
+class RecordEncoder:
+    """Encodes the records of one stream.
 
     Args:
         stream: The stream's name, for warnings.
-        schema: The SCHEMA's, which may be older than this version's own.
-        mask: The SDK's selection: breadcrumb -> is it selected?
-        mapped: Fields that stream maps change or drop: `additional_fields` must not tell what
-            they hold back.
+        schema: The stream's schema, possibly from a catalog of an older version.
+        mask: The SDK's selection: breadcrumb -> whether it is selected.
+        mapped: Fields that stream maps change or remove. Their invalid values are omitted, because
+            `additional_fields` would reveal them.
     """
 
     def __init__(
@@ -102,155 +113,139 @@ class RecordShape:
         properties = schema["properties"]
         self._stream = stream
         known = frozenset(properties) - OWN_FIELDS
-        tells = "additional_fields" in properties and mask["properties", "additional_fields"]
-        self._is_told_mapped = "additional_fields" in mapped
+        self._own = {name for name in OWN_FIELDS & set(properties) if mask["properties", name]}
+        keeps = "additional_fields" in self._own
         self._fields = [
-            _field(name, properties[name], mask, is_told=tells and name not in mapped)
+            Field(
+                name,
+                properties[name],
+                prune=_pruning(name, mask),
+                keeps_invalid=keeps and name not in mapped,
+            )
             for name in properties
             if name in known and mask["properties", name]
         ]
-        # Also what the schema does not know yet.
+        # A field can be deselected that the schema does not declare.
         deselected = {crumb[1] for crumb, selected in mask.items() if crumb and not selected}
         self._not_additional = known | mapped | deselected
-        self._own = {name for name in OWN_FIELDS & set(properties) if mask["properties", name]}
         self._warned: set[str] = set()
-        # What is recognised gives its text to `_sdc_deleted_at` as it is.
+        # Records that pass through also lend the text of `remote_deleted_at` to `_sdc_deleted_at`.
         deleted_at = properties.get("remote_deleted_at", DELETED_AT_SCHEMA)
-        is_whole = (
+        can_pass_through = (
             all(mask.values())
             and {"integration_id", "additional_fields"} <= self._own
-            and accepted_type(deleted_at) == accepted_type(DELETED_AT_SCHEMA)
+            and msgspec_type(deleted_at) == msgspec_type(DELETED_AT_SCHEMA)
         )
-        self._recogniser = (
-            Recogniser({name: properties[name] for name in properties if name in known})
-            if is_whole
+        self._pass_through = (
+            PassThrough({name: properties[name] for name in properties if name in known})
+            if can_pass_through
             else None
         )
 
-    def texts(self, records: Sequence[Raw], integration_id: str, read_at: datetime) -> list[bytes]:
-        """Bring the records of a page into shape.
+    def encode(
+        self, records: Sequence[Raw], integration_id: str, received_at: datetime
+    ) -> list[bytes]:
+        """Encode the records of a page.
 
         Args:
             records: JSON objects, as Kombo sent them.
-            integration_id: Where they came from.
-            read_at: When Kombo answered with them.
+            integration_id: The integration that they belong to.
+            received_at: When Kombo sent them, by its clock.
 
         Returns:
-            JSON objects with all selected fields, absent ones as null: targets overwrite whole
-            rows.
+            JSON objects with all selected fields. Fields that Kombo omits are null, because
+            targets overwrite the complete row.
 
         Raises:
             KomboError: A record has no key.
         """
-        if self._recogniser is None:
-            return [self._shaped(raw, integration_id, read_at) for raw in records]
-        living = self._own_fields(integration_id, b"null")
-        texts = []
-        for raw, deleted_at in zip(records, self._recogniser.recognise(records), strict=True):
-            if deleted_at == b"null":
-                texts.append(living + memoryview(raw)[1:])
-            elif deleted_at:
-                texts.append(self._own_fields(integration_id, deleted_at) + memoryview(raw)[1:])
+        if self._pass_through is None:
+            return [self._encode(raw, integration_id, received_at) for raw in records]
+        start = self._start(integration_id, NULL)
+        encoded = []
+        for raw, valid in zip(records, self._pass_through.find(records), strict=True):
+            if valid is None:
+                encoded.append(self._encode(raw, integration_id, received_at))
+            elif self._pass_through.is_deleted(valid):
+                deleted_at = FIELDS.decode(raw)["remote_deleted_at"]
+                encoded.append(self._start(integration_id, deleted_at) + memoryview(raw)[1:])
             else:
-                texts.append(self._shaped(raw, integration_id, read_at))
-        return texts
+                encoded.append(start + memoryview(raw)[1:])
+        return encoded
 
-    def _own_fields(self, integration_id: str, deleted_at: bytes) -> bytes:
-        """Write the beginning of a record that is recognised: Kombo's own fields follow."""
-        deletion = b'"_sdc_deleted_at":%b,' % deleted_at if "_sdc_deleted_at" in self._own else b""
-        name = ENCODER.encode(integration_id)
-        return b'{"integration_id":%b,"additional_fields":null,%b' % (name, deletion)
+    def _start(self, integration_id: str, deleted_at: Raw) -> bytes:
+        """Encode the tap's own fields, as the start of an object that Kombo's fields follow."""
+        own: dict[str, object] = {"integration_id": integration_id, "additional_fields": None}
+        if "_sdc_deleted_at" in self._own:
+            own["_sdc_deleted_at"] = deleted_at
+        return ENCODER.encode(own)[:-1] + b","
 
-    def _shaped(self, raw: Raw, integration_id: str, read_at: datetime) -> bytes:
+    def _encode(self, raw: Raw, integration_id: str, received_at: datetime) -> bytes:
+        """Encode one record field by field."""
         record = FIELDS.decode(raw)
         additional: dict[str, Raw] = {}
-        shaped: dict[str, Any] = {
-            field.name: self._column(field, record, additional, read_at) for field in self._fields
+        body: dict[str, Any] = {
+            field.name: self._column(field, record, additional, received_at)
+            for field in self._fields
         }
         if "integration_id" in self._own:
-            shaped["integration_id"] = integration_id
+            body["integration_id"] = integration_id
         if "_sdc_deleted_at" in self._own:
-            shaped["_sdc_deleted_at"] = self._column(DELETED_AT, record, {}, read_at)
+            body["_sdc_deleted_at"] = self._column(DELETED_AT, record, {}, received_at)
         if "additional_fields" in self._own:
-            if not self._not_additional.issuperset(record):
-                additional.update(
-                    {name: raw for name, raw in record.items() if name not in self._not_additional}
-                )
-            shaped["additional_fields"] = additional or None
-        return ENCODER.encode(shaped)
+            additional |= {n: v for n, v in record.items() if n not in self._not_additional}
+            body["additional_fields"] = additional or None
+        return ENCODER.encode(body)
 
     def _column(
         self,
         field: Field,
         record: Mapping[str, Raw],
         additional: dict[str, Raw],
-        read_at: datetime,
+        received_at: datetime,
     ) -> object:
         raw = record.get(field.name, NULL)
         try:
-            field.check(raw)
-            return field.prune(raw) if field.prune else raw
-        except UNUSABLE:
-            return self._mend(field, raw, additional, read_at)
-
-    def _mend(
-        self, field: Field, raw: Raw, additional: dict[str, Raw], read_at: datetime
-    ) -> object:
-        """Find a column's value for a value that is not as its type wants it."""
-        with contextlib.suppress(*UNUSABLE):
-            mended = Raw(ENCODER.encode(rewritten(DECODER.decode(raw), field.schema)))
-            field.check(mended)
-            return field.prune(mended) if field.prune else mended
-        if field.required and field.name != "changed_at":
-            raise KomboError(
-                errors.BROKEN_RECORD, f"A record of {self._stream} has no valid `{field.name}`"
-            )
+            return field.column(raw)
+        except INVALID:
+            if field.is_required and field.name != "changed_at":
+                raise KomboError(
+                    errors.INVALID_RECORD,
+                    f"A record of {self._stream} has no valid `{field.name}`",
+                ) from None
         self._warn(field)
-        if field.tells_misfits:
+        if field.keeps_invalid:
             additional[field.name] = raw
-        # Kombo empties records two weeks after their deletion. They changed at the latest just
-        # now, and the row must come: it tells the target to forget the person.
-        return write_time(read_at) if field.required else None
+        # Kombo empties records 14 days after their deletion, `changed_at` included. The row is
+        # needed: with it, the target forgets the person.
+        return format_time(received_at) if field.is_required else None
 
     def _warn(self, field: Field) -> None:
         if field.name in self._warned:
             return
         self._warned.add(field.name)
-        if not field.tells_misfits:
-            value = (
-                "is left out, because the field is mapped or has deselected parts, or there is no "
-                "`additional_fields`"
-            )
-        elif self._is_told_mapped:
-            value = "stands in `additional_fields`, before that is mapped"
-        else:
-            value = "stands in `additional_fields`"
         logger.warning(
-            "%s: a value of `%s` is not of its declared type. Its column %s; the value %s.",
+            "%s: a value of `%s` does not have its declared type; the column is set to %s, and %s.",
             self._stream,
             field.name,
-            "holds the time of Kombo's answer" if field.required else "is null",
-            value,
+            "the time of Kombo's response" if field.is_required else "null",
+            "the value is kept in `additional_fields`"
+            if field.keeps_invalid
+            else "the value is omitted, because the field is mapped or partly deselected, or "
+            "`additional_fields` is not selected",
         )
 
 
-def _field(name: str, schema: Schema, mask: SelectionMask, *, is_told: bool) -> Field:
-    breadcrumb = ("properties", name)
-    is_pruned = any(
-        not selected and crumb[:2] == breadcrumb and len(crumb) > len(breadcrumb)
-        for crumb, selected in mask.items()
-    )
+def _pruning(name: str, mask: SelectionMask) -> Callable[[Raw], Raw] | None:
+    """Return a function that removes a field's deselected parts; None if it has none."""
+    field = ("properties", name)
+    if all(selected or crumb[:2] != field or crumb == field for crumb, selected in mask.items()):
+        return None
 
-    def prune(raw: Raw) -> Raw:
-        record = {name: DECODER.decode(raw)}
-        pop_deselected_record_properties(record, {}, mask)
-        return Raw(ENCODER.encode(record[name]))
+    def prune(value: Any, breadcrumb: tuple[str, ...]) -> Any:
+        if not isinstance(value, dict):
+            return value
+        crumbs = {key: (*breadcrumb, "properties", key) for key in value}
+        return {key: prune(value[key], crumb) for key, crumb in crumbs.items() if mask[crumb]}
 
-    return Field(
-        name=name,
-        check=msgspec.json.Decoder(accepted_type(schema)).decode,
-        schema=schema,
-        prune=prune if is_pruned else None,
-        required="null" not in schema["type"],
-        tells_misfits=is_told and not is_pruned,
-    )
+    return lambda raw: Raw(ENCODER.encode(prune(DECODER.decode(raw), field)))

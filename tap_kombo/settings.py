@@ -1,21 +1,24 @@
-"""The settings: what users can set, and one clear sentence for each thing that is wrong.
+"""The settings: their JSON schema, a sentence for each one that is not valid, and filters.
 
-The SDK checks settings against their JSON schema too, but prints the offending value, which may
-be the API key. So the schema here describes, and `problems` judges.
+The SDK checks settings against the same schema, but prints their values, one of which is the API
+key. So they are checked here first, and no value is printed.
 """
 
 from __future__ import annotations
 
 import difflib
-import ipaddress
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from importlib import resources
 from typing import Any
-from urllib.parse import urlsplit
 
-from singer_sdk import typing as th
+import msgspec
+import pendulum
+from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
 
-from tap_kombo.times import read_time
+from tap_kombo.times import parse_start_date
 
 API_URLS = {
     "eu": "https://api.kombo.dev/v1",
@@ -23,306 +26,291 @@ API_URLS = {
     "ca": "https://api.ca.kombo.dev/v1",
 }
 
-SETTINGS = th.PropertiesList(
-    th.Property(
-        "api_key",
-        th.StringType,
-        required=True,
-        secret=True,
-        title="API key",
-        description="Kombo API key. It belongs to one environment and one region.",
-    ),
-    th.Property(
-        "integration_ids",
-        th.ArrayType(th.StringType),
-        required=True,
-        title="Integration IDs",
-        description="The customer connections to read, as Kombo names them: "
-        "`personio:B1hu5NGyhdjSq5X3hxEz4bAN`.",
-    ),
-    th.Property(
-        "region",
-        th.StringType,
-        default="eu",
-        allowed_values=list(API_URLS),
-        title="Region",
-        description="Which Kombo: `eu`, `us` or `ca`.",
-    ),
-    th.Property(
-        "api_url",
-        th.StringType,
-        title="API URL",
-        description="Base URL instead of the region's: a proxy or the sandbox. Plain `http` only "
-        "for this machine itself.",
-    ),
-    th.Property(
-        "start_date",
-        th.DateTimeType,
-        title="Start date",
-        description="The first read of an integration brings only what changed since then. "
-        "Without it: everything.",
-    ),
-    th.Property(
-        "page_size",
-        th.IntegerType,
-        default=250,
-        title="Page size",
-        description="Records a request, 1 to 250; fewer where they are large.",
-    ),
-    th.Property(
-        "include_deleted",
-        th.BooleanType,
-        default=True,
-        title="Include deleted",
-        description="Read deleted records too; they carry `_sdc_deleted_at`.",
-    ),
-    th.Property(
-        "filters",
-        th.ObjectType(additional_properties=th.ObjectType(additional_properties=True)),
-        title="Filters",
-        description="Stream name to Kombo's query parameters: "
-        '`{"ats_applications": {"outcomes": ["HIRED"]}}`.',
-    ),
-    th.Property(
-        "ignore_unsupported_filters",
-        th.BooleanType,
-        default=False,
-        title="Ignore unsupported filters",
-        description="A filter that the connected tool cannot do is ignored, instead of giving "
-        "nothing.",
-    ),
-    th.Property(
-        "lookback_seconds",
-        th.IntegerType,
-        default=60,
-        title="Lookback",
-        description="How many seconds a bookmark stays behind Kombo's clock.",
-    ),
-    th.Property(
-        "concurrency",
-        th.IntegerType,
-        default=4,
-        title="Concurrency",
-        description="Requests in flight, over all streams and integrations.",
-    ),
-    th.Property(
-        "request_timeout_seconds",
-        th.IntegerType,
-        default=60,
-        title="Request timeout",
-        description="Seconds that one request may take.",
-    ),
-    th.Property(
-        "max_wait_seconds",
-        th.IntegerType,
-        default=300,
-        title="Longest wait",
-        description="Seconds that a read waits for a rate limit before it fails.",
-    ),
-)
+END = r"(?!\n)$"
+"""Python's `$` alone would accept a newline, which a secret from a file often ends with."""
+HOST = r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])"
+LOOPBACK = r"(localhost|127\.[0-9.]+|\[::1\])"
+FILTER_VALUE = {"type": ["string", "number", "boolean"], "minLength": 1}
 
-FROM_THE_SDK = frozenset(
-    {
-        "stream_maps",
-        "stream_map_config",
-        "faker_config",
-        "flattening_enabled",
-        "flattening_max_depth",
-        "flattening_max_key_length",
-        "flattening_separator",
-    }
-)
-"""Settings of the SDK's stream maps and flattening; the SDK checks what is in them."""
-
-NAMES = FROM_THE_SDK.union(SETTINGS.wrapped)
-
-INTEGERS = {
-    "page_size": (1, 250),
-    # Near the 14 days for which Kombo remembers deletions, each read would be a whole one.
-    "lookback_seconds": (0, 86_400 * 7),
-    "concurrency": (1, 64),
-    "request_timeout_seconds": (1, 3600),
-    "max_wait_seconds": (0, 86_400),
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["api_key", "integration_ids"],
+    "properties": {
+        "api_key": {
+            "type": "string",
+            "title": "API key",
+            "description": "Kombo API key. It belongs to one environment and one region.",
+            "pattern": rf"^[!-~]+{END}",
+            "examples": ["ks_prod_..."],
+            "secret": True,
+            "writeOnly": True,
+        },
+        "integration_ids": {
+            "type": "array",
+            "title": "Integration IDs",
+            "description": "The integrations to sync: the customers' connections, by Kombo's IDs.",
+            "items": {"type": "string", "pattern": rf"^(?!\.{{1,2}}$)[A-Za-z0-9_.:@|~+=-]+{END}"},
+            "minItems": 1,
+            "uniqueItems": True,
+            "examples": [["personio:B1hu5NGyhdjSq5X3hxEz4bAN"]],
+        },
+        "region": {
+            "type": "string",
+            "title": "Region",
+            "description": "The region of the API key.",
+            "enum": list(API_URLS),
+            "default": "eu",
+        },
+        "api_url": {
+            "type": "string",
+            "title": "API URL",
+            "description": "Base URL that replaces the region's: a proxy or the sandbox. Plain "
+            "`http` is only accepted for loopback addresses.",
+            "pattern": rf"^(https://{HOST}|http://{LOOPBACK})(:[0-9]{{1,5}})?(/[^?#\s]*)?{END}",
+            "examples": [API_URLS["eu"]],
+        },
+        "start_date": {
+            "type": "string",
+            "format": "date-time",
+            "title": "Start date",
+            "description": "The first sync of an integration only reads changes since then. By "
+            "default it reads everything.",
+            "pattern": "^[0-9]{4}",
+            "examples": ["2026-01-31T00:00:00Z"],
+        },
+        "page_size": {
+            "type": "integer",
+            "title": "Page size",
+            "description": "Records per request. Pages above 2 MB are requested again with fewer.",
+            "minimum": 1,
+            "maximum": 250,
+            "default": 250,
+        },
+        "include_deleted": {
+            "type": "boolean",
+            "title": "Include deleted",
+            "description": "Also read deleted records; they have `_sdc_deleted_at`.",
+            "default": True,
+        },
+        "filters": {
+            "type": "object",
+            "title": "Filters",
+            "description": "Kombo's query parameters by stream.",
+            "additionalProperties": {
+                "type": "object",
+                "additionalProperties": {
+                    "anyOf": [FILTER_VALUE, {"type": "array", "items": FILTER_VALUE, "minItems": 1}]
+                },
+            },
+            "examples": [{"ats_applications": {"outcomes": ["HIRED"]}}],
+        },
+        "ignore_unsupported_filters": {
+            "type": "boolean",
+            "title": "Ignore unsupported filters",
+            "description": "Ignore filters the connected tool does not support. By default they "
+            "match no records.",
+            "default": False,
+        },
+        "lookback_seconds": {
+            "type": "integer",
+            "title": "Lookback",
+            "description": "Overlap between runs, in seconds: bookmarks are set this long before "
+            "the sync started.",
+            "minimum": 0,
+            # Near the 14 days for which Kombo keeps deletions, every sync would be complete.
+            "maximum": 604_800,
+            "default": 60,
+        },
+        "concurrency": {
+            "type": "integer",
+            "title": "Concurrency",
+            "description": "Requests in flight, over all streams and integrations.",
+            "minimum": 1,
+            "maximum": 64,
+            "default": 4,
+        },
+        "request_timeout_seconds": {
+            "type": "integer",
+            "title": "Request timeout",
+            "description": "Seconds until a request without a complete response is retried.",
+            "minimum": 1,
+            "maximum": 600,
+            "default": 60,
+        },
+        "max_wait_seconds": {
+            "type": "integer",
+            "title": "Maximum wait",
+            "description": "Longest wait, in seconds, for a rate limit or for the end of an "
+            "outage of Kombo. All reads wait together.",
+            "minimum": 0,
+            "maximum": 86_400,
+            "default": 300,
+        },
+    },
 }
-BOOLEANS = ("include_deleted", "ignore_unsupported_filters")
-OBJECTS = ("stream_maps", "stream_map_config", "faker_config")
-"""The SDK checks them too, but would print what they are: a salt, or a seed."""
+
+OWN_PARAMS = frozenset(
+    {"cursor", "page_size", "updated_after", "include_deleted", "ignore_unsupported_filters"}
+)
+"""Query parameters that the tap sets itself."""
 
 
 def base_url(config: Mapping[str, Any]) -> str:
-    """The address that all paths are appended to, without a slash at its end."""
-    return str(config.get("api_url") or API_URLS[config.get("region") or "eu"]).rstrip("/")
+    """Return the URL that paths are appended to, without a slash at its end."""
+    return str(config.get("api_url") or API_URLS[config["region"]]).rstrip("/")
 
 
-def with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Fill in what is not set; null counts as not set."""
-    defaults = {
-        name: setting.default
-        for name, setting in SETTINGS.wrapped.items()
-        if setting.default is not None
-    }
-    return defaults | {name: value for name, value in config.items() if value is not None}
+def check(
+    config: Mapping[str, Any], schema: Mapping[str, Any], streams: Iterable[str]
+) -> list[str]:
+    """Check the settings.
 
+    Args:
+        config: The settings.
+        schema: Their JSON schema, including the SDK's own settings.
+        streams: The names of the tap's streams.
 
-def problems(config: Mapping[str, Any]) -> list[str]:
-    """Say what is wrong with the settings: a sentence each, never with the value of a secret."""
-    return [
-        *_api_key(config.get("api_key")),
-        *_integration_ids(config.get("integration_ids")),
-        *_region(config.get("region")),
-        *_api_url(config.get("api_url")),
-        *_start_date(config.get("start_date")),
-        *_numbers(config),
-        *_objects(config),
-        *_batch(config),
+    Returns:
+        A sentence for each mistake: the setting, the problem, and the fix.
+    """
+    properties = schema["properties"]
+    sentences = [
+        f"`{name}`: the setting is missing. {_expected(properties[name])}"
+        for name in schema["required"]
+        if name not in config
+    ]
+    for name, setting in properties.items():
+        if name not in config:
+            continue
+        # Only the first mistake of a setting, because a list may have thousands.
+        error = next(DEFAULT_JSONSCHEMA_VALIDATOR(setting).iter_errors(config[name]), None)
+        if error:
+            problem = PROBLEMS.get(str(error.validator), "is not valid")
+            path = _join([name, *error.absolute_path])
+            sentences.append(f"`{path}`: the setting {problem}. {_expected(setting)}")
+    return sentences or [
+        *_check_start_date(config.get("start_date")),
+        *_check_filters(config.get("filters", {}), list(streams)),
     ]
 
 
-def warnings(config: Mapping[str, Any]) -> Iterator[str]:
-    """Say what is mostly a mistake, but can be read with."""
-    yield from unknown(config, NAMES)
+def with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the defaults; null and empty strings, as in an unset variable, are not settings."""
+    defaults = {
+        name: schema["default"]
+        for name, schema in SCHEMA["properties"].items()
+        if "default" in schema
+    }
+    return defaults | {name: value for name, value in config.items() if value not in (None, "")}
+
+
+PROBLEMS = {
+    "minItems": "is empty",
+    "uniqueItems": "has an item more than once",
+}
+"""Keyword of JSON schema -> what is wrong"""
+
+
+def _join(path: list[str | int]) -> str:
+    """Write a path in the settings: `integration_ids[1]`, `filters.ats_offers.ids`."""
+    first, *rest = path
+    return str(first) + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in rest)
+
+
+def _expected(schema: Mapping[str, Any]) -> str:
+    """Describe the values that a setting accepts."""
+    if "enum" in schema:
+        return f"Use one of {', '.join(schema['enum'])}."
+    if "minimum" in schema and "maximum" in schema:
+        return f"Use a whole number from {schema['minimum']} to {schema['maximum']}."
+    if schema.get("type") == "boolean":
+        return "Use true or false."
+    description = f" {schema['description']}" if "pattern" in schema else ""
+    if "examples" in schema:
+        return f"Use a value like {json.dumps(schema['examples'][0])}.{description}"
+    return "See the documentation of the Singer SDK for its values."
+
+
+def _check_start_date(start_date: str | None) -> Iterator[str]:
+    try:
+        _ = start_date and parse_start_date(start_date)
+    except ValueError:
+        schema = SCHEMA["properties"]["start_date"]
+        yield f"`start_date`: the setting is not a date or a time. {_expected(schema)}"
+
+
+def warnings(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a sentence for each setting that is valid, but hardly intended."""
+    yield from unknown(config, schema["properties"])
     start_date = config.get("start_date")
-    if start_date and read_time(start_date) > datetime.now(UTC):
+    if start_date and parse_start_date(start_date) > pendulum.now():
         yield (
-            f"The setting `start_date` is {start_date!r}, which is in the future: what has changed "
-            "before the first read of an integration is never read."
+            "`start_date`: the time is in the future; changes before the first sync of an "
+            "integration are never read."
         )
 
 
-def unknown(names: Iterable[str], known: Collection[str], prefix: str = "") -> Iterator[str]:
-    """Say which settings do not exist.
-
-    Args:
-        names: Those that are set.
-        known: Those that there are.
-        prefix: What all of them begin with where they are set, for the sentence.
-    """
+def unknown(names: Iterable[str], known: Iterable[str]) -> Iterator[str]:
+    """Yield a sentence for each setting that does not exist."""
     for name in names:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            guess = f": is `{prefix}{close[0]}` meant?" if close else "."
-            yield f"The setting `{prefix}{name}` does not exist and is ignored{guess}"
-
-
-def guess(name: str, names: Iterable[str]) -> str:
-    """Guess what was meant by a name that does not exist; nothing if none is like it."""
-    close = difflib.get_close_matches(name, names, n=1)
-    return f" (is {close[0]} meant?)" if close else ""
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine itself: what goes there needs no encryption."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _is_header_value(value: str) -> bool:
-    return value.isascii() and value.isprintable() and " " not in value
-
-
-def _is_integration_id(value: str) -> bool:
-    """It stands in a header and in paths, and is no piece of a list that was cut."""
-    return _is_header_value(value) and not set(value) & set("/?#%\\{}[]\"',")
-
-
-def _api_key(value: object) -> Iterator[str]:
-    if value is None or value == "":
-        yield "The setting `api_key` is missing: set it to your Kombo API key (`ks_...`)."
-    elif not isinstance(value, str) or not _is_header_value(value):
-        yield (
-            "The setting `api_key` is not a key: it must be one string without spaces, line "
-            "breaks or special characters."
-        )
-
-
-def _integration_ids(value: object) -> Iterator[str]:
-    example = '["personio:B1hu5NGyhdjSq5X3hxEz4bAN"]'
-    if value is None or value == []:
-        yield f"The setting `integration_ids` is missing or empty: list some, like {example}."
-        return
-    if not isinstance(value, list | tuple):
-        yield f"The setting `integration_ids` must be a list of strings, like {example}."
-        return
-    for index, entry in enumerate(value):
-        if not isinstance(entry, str) or not entry or not _is_integration_id(entry):
             yield (
-                f"Entry {index + 1} of the setting `integration_ids` is not an integration ID: "
-                f"they are strings like {example}."
+                f"`{name}`: the setting does not exist{did_you_mean(name, known)}; it is ignored."
             )
-    names = [entry for entry in value if isinstance(entry, str)]
-    for twice in sorted({name for name in names if names.count(name) > 1}):
-        yield f"The setting `integration_ids` lists {twice!r} more than once: list each one once."
 
 
-def _region(value: object) -> Iterator[str]:
-    if value is not None and value not in API_URLS:
-        yield f"The setting `region` is {value!r}, but Kombo has {', '.join(API_URLS)}."
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """Suggest an existing name for one that does not exist; empty if none is similar."""
+    similar = difflib.get_close_matches(name, list(names), n=1, cutoff=0.75)
+    return f" (did you mean {similar[0]}?)" if similar else ""
 
 
-def _api_url(value: object) -> Iterator[str]:
-    if value is None or value == "":
-        return
-    complaint = "The setting `api_url` must be a URL like https://api.kombo.dev/v1"
-    if not isinstance(value, str):
-        yield f"{complaint}."
-        return
-    try:
-        url = urlsplit(value)
-        host, _port = url.hostname, url.port
-    except ValueError:
-        yield f"{complaint}."
-        return
-    if url.scheme not in {"http", "https"} or not host:
-        yield f"{complaint}."
-    elif url.username or url.password or url.query or url.fragment:
-        yield f"{complaint}: without a user, a query or a fragment."
-    elif url.scheme == "http" and not is_loopback(host):
-        yield (
-            f"The setting `api_url` would send the API key unencrypted to {host}: use https "
-            "(plain http is only for this machine itself)."
-        )
+@cache
+def known_filters() -> dict[str, list[str]]:
+    """Return the query parameters of each stream, by Kombo's API document."""
+    text = (resources.files("tap_kombo") / "filters.json").read_bytes()
+    return msgspec.json.decode(text, type=dict[str, list[str]])
 
 
-def _start_date(value: object) -> Iterator[str]:
-    if value is None:
-        return
-    try:
-        read_time(value)  # type: ignore[arg-type]  # whatever it is
-    except (TypeError, ValueError):
-        yield (
-            f"The setting `start_date` is {value!r}, which is not a time: write it like "
-            "2026-01-31T00:00:00Z."
-        )
-
-
-def _numbers(config: Mapping[str, Any]) -> Iterator[str]:
-    for name, (least, most) in INTEGERS.items():
-        value = config.get(name)
-        if value is None:
+def _check_filters(
+    filters: Mapping[str, Mapping[str, object]], streams: list[str]
+) -> Iterator[str]:
+    """Check the names in the setting `filters`; the values are Kombo's to check."""
+    for stream, params in filters.items():
+        if stream not in streams:
+            yield (
+                f"`filters.{stream}`: there is no such stream{did_you_mean(stream, streams)}. Use "
+                "the name of a stream."
+            )
             continue
-        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-            yield (
-                f"The setting `{name}` is {value!r}, but must be a whole number, {least} to {most}."
-            )
-    for name in BOOLEANS:
-        value = config.get(name)
-        if value is not None and not isinstance(value, bool):
-            yield f"The setting `{name}` is {value!r}, but must be true or false."
+        known = known_filters().get(stream, [])
+        accepted = f"Use one of {', '.join(known)}." if known else f"{stream} has no filters."
+        for name in params:
+            if name in OWN_PARAMS:
+                yield f"`filters.{stream}.{name}`: tap-kombo sets this parameter. Remove it."
+            elif name not in known:
+                yield f"`filters.{stream}.{name}`: Kombo has no such filter. {accepted}"
 
 
-def _objects(config: Mapping[str, Any]) -> Iterator[str]:
-    for name in OBJECTS:
-        if not isinstance(config.get(name), dict | None):
-            yield f"The setting `{name}` must be an object."
+def filter_params(config: Mapping[str, Any], stream: str) -> dict[str, str]:
+    """Return a stream's filters as query parameters; Kombo joins lists by commas."""
+    filters = config.get("filters", {}).get(stream, {})
+    return {
+        name: ",".join(map(_text, value)) if isinstance(value, list) else _text(value)
+        for name, value in filters.items()
+    }
 
 
-def _batch(config: Mapping[str, Any]) -> Iterator[str]:
-    if config.get("batch_config"):
-        yield (
-            "The setting `batch_config` is not offered: BATCH files would hold the columns that "
-            "deselection and stream maps keep back."
-        )
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def fingerprint(params: Mapping[str, str]) -> str | None:
+    """Return a hash of the parameters that leave records out; None if there are none.
+
+    A bookmark is only valid for the filters that it was set with. The state holds their hash,
+    because filters may be people's email addresses.
+    """
+    if not params:
+        return None
+    return hashlib.sha256(msgspec.json.encode(dict(sorted(params.items())))).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""What a run came to: counted while it runs, told when it ends."""
+"""The result of a run: counted while it runs, logged when it ends."""
 
 from __future__ import annotations
 
@@ -9,179 +9,193 @@ from collections.abc import Iterable, Sequence
 
 from singer_sdk import metrics
 
-from tap_kombo.answers import FAMILIES
-from tap_kombo.errors import KomboError, Outcome
-from tap_kombo.reader import Job
+from tap_kombo.errors import READ, UNAVAILABLE, KomboError, Scope
+from tap_kombo.reader import Page, ReadFailed
+from tap_kombo.times import in_words
 
 logger = logging.getLogger("tap-kombo")
 
 PROGRESS_INTERVAL = 30.0
-"""Seconds between lines that tell how far a long run is."""
+"""Seconds between two log lines about the progress of a run."""
 
 
-class Summary:
-    """Counts reads and records, and tells of them.
+class RunSummary:
+    """Counts reads and records, and logs them.
+
+    A read is one stream of one integration.
 
     Args:
-        streams: The names of the streams that are to be read.
-        integration_ids: The integrations whose streams are to be read.
+        streams: The names of the streams to read.
+        integration_ids: The integrations to read.
+        concurrency: The number of requests in flight.
     """
 
-    def __init__(self, streams: Sequence[str], integration_ids: Sequence[str]) -> None:
-        self._families = _families(streams)
-        self._streams = len(streams)
-        self._integrations = len(integration_ids)
-        self._open = Counter(dict.fromkeys(streams, self._integrations))
+    def __init__(
+        self, streams: Sequence[str], integration_ids: Sequence[str], concurrency: int
+    ) -> None:
+        self._reads = len(streams) * len(integration_ids)
+        self._open = Counter(dict.fromkeys(streams, len(integration_ids)))
         self._records: Counter[str] = Counter()
         self._filtered: Counter[tuple[str, str]] = Counter()
-        self._completed = 0
-        self._changes_only = 0
-        self._skipped = 0
-        self._unread: list[tuple[Job, KomboError]] = []
-        self._told: set[str] = set()
-        self._ended_by: KomboError | None = None
+        self._complete = 0
+        self._not_complete: list[ReadFailed] = []
+        self._run_error: KomboError | None = None
+        self._logged: set[str] = set()
         self._started = time.monotonic()
-        self._told_at = self._started
-
-    @property
-    def _reads(self) -> int:
-        return self._streams * self._integrations
-
-    def begin(self, concurrency: int) -> None:
+        self._next_progress = self._started + PROGRESS_INTERVAL
         logger.info(
-            "Reading %s of %s, %s at a time.",
-            _count(self._streams, "stream"),
-            _count(self._integrations, "integration"),
+            "Reading %s of %s with %s at a time.",
+            _count(len(streams), "stream"),
+            _count(len(integration_ids), "integration"),
             _count(concurrency, "request"),
         )
 
-    def page_written(self, job: Job, records: int, *, is_end: bool) -> None:
-        self._records[job.stream] += records
-        if job.is_filtered:
-            self._filtered[job.stream, job.integration_id] += records
-        if not is_end:
+    def page_written(self, page: Page, records: int) -> None:
+        partition = page.partition
+        read = partition.stream, partition.integration_id
+        self._records[partition.stream] += records
+        if partition.is_filtered:
+            self._filtered[read] += records
+        if not page.is_end:
             return
-        self._completed += 1
-        self._changes_only += job.since is not None
-        if job.is_filtered and not self._filtered[job.stream, job.integration_id]:
+        self._complete += 1
+        if partition.is_filtered and not self._filtered[read]:
             logger.info(
-                "%s of %s: nothing under its filters. If the tool cannot do one of them, "
-                "`ignore_unsupported_filters` reads without it.",
-                job.stream,
-                job.integration_id,
+                "%s (%s): no record matches the filters. If the tool does not support one of them, "
+                "set `ignore_unsupported_filters` to read without it.",
+                *read,
             )
-        self._end(job)
+        self._read_ended(partition.stream)
 
-    def unread(self, jobs: Sequence[Job], error: KomboError) -> None:
-        """Note reads that did not come to their end, and say so at once, each cause one time.
+    def read_failed(self, event: ReadFailed) -> None:
+        """Note reads that did not reach their end; each cause is logged once."""
+        error = event.error
+        self._not_complete.append(event)
+        if error.rule.scope is Scope.RUN:
+            self._run_error = error
+        else:
+            self._log(event)
+        for stream in event.streams:
+            self._read_ended(stream)
 
-        What ends the whole run is said when it has ended.
-        """
-        if not jobs:
-            return
-        outcome = error.outcome
-        if outcome is Outcome.STOP_RUN:
-            self._ended_by = error
-        what = jobs[0].integration_id
-        if not outcome.is_integration_wide:
-            what = f"{self._names(job.stream for job in jobs)} of {what}"
-        if what not in self._told and outcome is not Outcome.STOP_RUN:
-            self._told.add(what)
-            verb = "skipped" if outcome.is_skip else "failed"
-            logger.log(LEVELS.get(outcome, logging.WARNING), "%s %s: %s", what, verb, error)
-        for job in jobs:
-            if not outcome.is_skip or outcome is Outcome.SKIP_INTEGRATION:
-                self._unread.append((job, error))
-            self._skipped += outcome.is_skip
-            self._end(job)
-
-    def tell_progress(self) -> None:
+    def log_progress(self) -> None:
         now = time.monotonic()
-        if now < self._told_at + PROGRESS_INTERVAL:
-            return
-        self._told_at = now
-        logger.info(
-            "So far %d of %s and %s.",
-            self._reads - sum(self._open.values()),
-            _count(self._reads, "read"),
-            _count(self._records.total(), "record"),
-        )
+        if now >= self._next_progress:
+            self._next_progress = now + PROGRESS_INTERVAL
+            logger.info(
+                "%d of %s done, %s.",
+                self._reads - self._open.total(),
+                _count(self._reads, "stream"),
+                _count(self._records.total(), "record"),
+            )
 
-    def end(self, *, stopped_by: str | None = None) -> list[str]:
-        """Tell what the run came to.
+    def finish(self, *, problem: str | None = None, stopped_by: str | None = None) -> bool:
+        """Log the result.
+
+        The last log record has it as the structured field `result`: counts, and a list of the reads
+        that are not complete, with the action, Kombo's code and its log URL.
+
+        Args:
+            problem: A sentence about what ended the run, beside its reads.
+            stopped_by: The signal that stopped the run.
 
         Returns:
-            A sentence for each thing that needs a person; none if the run was a success.
+            Whether the run was successful.
         """
-        logger.info(
-            "%d of %s complete (%d of them changes only), %d skipped, %d unread: %s in %.1f s.",
-            self._completed,
-            _count(self._reads, "read"),
-            self._changes_only,
-            self._skipped,
-            self._reads - self._completed - self._skipped,
-            _count(self._records.total(), "record"),
-            time.monotonic() - self._started,
-        )
-        for line in _lines(e for e in self._unread if e[1].outcome.is_skip):
+        skipped = [event for event in self._not_complete if event.error.is_skip]
+        failed = [event for event in self._not_complete if not event.error.is_skip]
+        not_ready = [event for event in skipped if event.error.rule.scope is Scope.INTEGRATION]
+        for line in _lines(not_ready):
             logger.warning("Not ready: %s", line)
+        for line in _lines(e for e in failed if e.error.rule.scope is not Scope.RUN):
+            logger.error("Could not read %s", line)
+        if self._run_error:
+            logger.error("The run ended early: %s", self._run_error)
+        if problem:
+            logger.error(problem)
         if stopped_by:
-            logger.warning(
-                "Stopped by %s: the state is written, and the next run goes on from there.",
-                stopped_by,
-            )
-        failures = _lines(
-            e
-            for e in self._unread
-            if not e[1].outcome.is_skip and e[1].outcome is not Outcome.STOP_RUN
+            logger.warning("Stopped by %s; the next run resumes from the last state.", stopped_by)
+        counts = {
+            "complete": self._complete,
+            "not supported": _reads(skipped) - _reads(not_ready),
+            "not ready": _reads(not_ready),
+            "failed": _reads(failed),
+            "not finished": self._open.total(),
+        }
+        seconds = time.monotonic() - self._started
+        logger.info(
+            "%s synced (%s): %s in %s.",
+            _count(self._reads, "stream"),
+            ", ".join(f"{number:,} {name}" for name, number in counts.items() if number),
+            _count(self._records.total(), "record"),
+            in_words(seconds),
+            extra={
+                "result": {
+                    **{name.replace(" ", "_"): number for name, number in counts.items()},
+                    "records": self._records.total(),
+                    "seconds": round(seconds, 1),
+                    "stopped_by": stopped_by,
+                    "reads": [_structured(event) for event in self._not_complete],
+                }
+            },
         )
-        sentences = [f"Could not read {line}" for line in failures]
-        if self._ended_by:
-            sentences.append(f"The run ended early: {self._ended_by}")
-        return sentences
+        return not (failed or problem)
 
-    def _names(self, streams: Iterable[str]) -> str:
-        """Name streams, and a whole family of them in one word: `hris_*`."""
-        names = []
-        for family, found in _families(streams).items():
-            is_whole = family in FAMILIES and found == self._families[family]
-            names += [f"{family}_*"] if is_whole else sorted(found)
-        return ", ".join(names)
+    def _log(self, event: ReadFailed) -> None:
+        error = event.error
+        streams = ", ".join(event.streams)
+        if error.rule is UNAVAILABLE:
+            streams = _count(len(event.streams), "stream")
+        elif error.rule.scope is Scope.INTEGRATION:
+            streams = "remaining streams"
+        what = f"{streams} ({event.integration_id})"
+        if what in self._logged:
+            return
+        self._logged.add(what)
+        level = logging.INFO if error.is_skip and error.rule.scope is READ else logging.WARNING
+        logger.log(level, "%s: %s %s.", what, error, "Skipped" if error.is_skip else "Failed")
 
-    def _end(self, job: Job) -> None:
-        self._open[job.stream] -= 1
-        if self._open[job.stream]:
+    def _read_ended(self, stream: str) -> None:
+        self._open[stream] -= 1
+        if self._open[stream]:
             return
         metrics.log(
             metrics.get_metrics_logger(),
             metrics.Point(
                 "counter",
                 metrics.Metric.RECORD_COUNT,
-                self._records[job.stream],
-                {metrics.Tag.STREAM.value: job.stream},
+                self._records[stream],
+                {metrics.Tag.STREAM.value: stream},
             ),
         )
 
 
-LEVELS = {Outcome.SKIP_READ: logging.INFO, Outcome.SKIP_INTEGRATION: logging.WARNING}
+def _structured(event: ReadFailed) -> dict[str, object]:
+    error = event.error
+    return {
+        "integration_id": event.integration_id,
+        "streams": list(event.streams),
+        "action": "skip" if error.is_skip else "fail",
+        "scope": error.rule.scope.name.lower(),
+        "code": error.code,
+        "http_status": error.status,
+        "log_url": error.log_url,
+    }
 
 
-def _lines(unread: Iterable[tuple[Job, KomboError]]) -> list[str]:
-    """A line for each integration and cause, with the streams that it kept back."""
+def _reads(events: Iterable[ReadFailed]) -> int:
+    return sum(len(event.streams) for event in events)
+
+
+def _lines(events: Iterable[ReadFailed]) -> list[str]:
+    """Write a line for each integration and cause, with the streams that it applies to."""
     streams: dict[tuple[str, str], list[str]] = {}
-    for job, error in unread:
-        streams.setdefault((job.integration_id, str(error)), []).append(job.stream)
+    for event in events:
+        streams.setdefault((event.integration_id, str(event.error)), []).extend(event.streams)
     return [
         f"{integration_id} ({', '.join(names)}): {error}"
         for (integration_id, error), names in streams.items()
     ]
-
-
-def _families(streams: Iterable[str]) -> dict[str, set[str]]:
-    families: dict[str, set[str]] = {}
-    for stream in streams:
-        families.setdefault(stream.partition("_")[0], set()).add(stream)
-    return families
 
 
 def _count(number: int, noun: str) -> str:

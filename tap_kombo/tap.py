@@ -1,69 +1,88 @@
-"""The tap: which streams, which integrations, and what a run comes to.
+"""The tap: settings, discovery, the sync of all streams, and signals.
 
-How a record gets from Kombo to stdout, one way:
+The way of a record from Kombo to standard output:
 
-    tap.py      which streams and integrations   -> jobs
-    reader.py   walks their pages side by side   -> pages, in the order of their arrival
-    client.py   one request, as often as needed
-    writer.py   on the main thread alone         -> RECORD, bookmark, STATE
+    tap.py      integrations and selected streams   -> partitions
+    reader.py   threads read the partitions         -> pages, in the order of their arrival
+    client.py   one request, with retries           -> a response
+    writer.py   the main thread writes the pages    -> RECORD, bookmark, STATE
 
-What the tap uses of the SDK's private names, all in all: `_validate_config`, `_handle_termination`,
-`_config`, `_ConfigInput` and `_env_var_config` (here and in cli.py), `get_selected_schema` (here),
-`_generate_schema_messages` (writer.py), `_increment_stream_state` (streams.py),
-`pop_deselected_record_properties` (records.py). The version of the SDK is pinned for them, and
-tests hold each.
+Private names of the SDK in use, each covered by a test: `_config`, `_validate_config`,
+`_handle_termination`, `_env_var_config` and `_ConfigInput` (here), `_generate_schema_messages`
+(writer.py), `_increment_stream_state` (streams.py).
 """
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
-from datetime import datetime, timedelta
-from functools import cached_property, partial
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import cached_property
 from types import FrameType
 from typing import Any, ClassVar
 
 import click
 from singer_sdk import Tap
-from singer_sdk.authenticators import BearerTokenAuthenticator
 from singer_sdk.contrib.msgspec import MsgSpecWriter
-from singer_sdk.exceptions import ConfigValidationError
-from singer_sdk.helpers._catalog import get_selected_schema
 from singer_sdk.helpers.capabilities import (
     CapabilitiesEnum,
     PluginCapabilities,
     TapCapabilities,
 )
 from singer_sdk.plugin_base import _ConfigInput
-from singer_sdk.streams.rest import HTTPRequest
+from singer_sdk.singerlib import Catalog, Schema
 from singer_sdk.tap_base import CliTestOptionValue
 
-from tap_kombo import cli, filters, inspection, maps, settings
-from tap_kombo.bookmarks import Bookmarks, check_state
-from tap_kombo.catalog import check_catalog
-from tap_kombo.client import KomboClient
+from tap_kombo import cli, settings, stream_maps
+from tap_kombo.catalog import load_catalog
+from tap_kombo.client import KomboClient, Request
 from tap_kombo.errors import InputError, KomboError, RunFailedError
-from tap_kombo.reader import Job, Page, Reader, Unread, Visit
-from tap_kombo.streams import INTEGRATION_PATH, MODELS, KomboStream
-from tap_kombo.summary import Summary
-from tap_kombo.times import read_time
-from tap_kombo.writer import Writer
+from tap_kombo.reader import (
+    INTEGRATION_PATH,
+    Page,
+    Paginator,
+    Reader,
+    ReadFailed,
+    Start,
+    StreamPartition,
+)
+from tap_kombo.responses import DETAILS, describe, is_available
+from tap_kombo.state import State, check_state
+from tap_kombo.streams import MODELS, KomboStream
+from tap_kombo.summary import RunSummary
+from tap_kombo.times import parse_start_date
+from tap_kombo.writer import SingerMessages, Writer
 
-GRACE_SECONDS = 6.0
-"""How long a run that is told to stop may take, whatever it waits for."""
+STOP_SECONDS = 6.0
+"""Seconds after a signal until the process exits, even if the target does not read."""
+
+HELP = {
+    "config": "A file of settings, - for standard input, or ENV for environment variables.",
+    "test": "Check the API key and each integration, and print the streams it supports. "
+    "Use --test=schema to print the schemas only.",
+}
+"""Option -> help that differs from the SDK's."""
+
+STREAMS = [model.name for model in MODELS]
+KEYS = {model.name: (model.key, model.stream_class.replication_key) for model in MODELS}
 
 
 class TapKombo(Tap):
-    """Singer tap for the Kombo unified API: your customers' HR data, complete and incremental."""
+    """Singer tap for the Kombo unified API: HR data of all your customers, incrementally."""
 
     name = "tap-kombo"
-    config_jsonschema: ClassVar[dict[str, Any]] = settings.SETTINGS.to_dict()
+    # A copy, because the SDK adds its own settings to it.
+    config_jsonschema: ClassVar[dict[str, Any]] = copy.deepcopy(settings.SCHEMA)
     message_writer_class = MsgSpecWriter
-    # No BATCH, because its files would hold what deselection and stream maps keep back; no
-    # ACTIVATE_VERSION, because no run of this tap makes the rows of earlier ones obsolete.
+    # No BATCH: its files would hold deselected fields. No ACTIVATE_VERSION: it would delete the
+    # rows of integrations that are not part of the run.
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
         TapCapabilities.CATALOG,
         TapCapabilities.STATE,
@@ -83,221 +102,220 @@ class TapKombo(Tap):
     ) -> None:
         self._stop = threading.Event()
         self._stopped_by: signal.Signals | None = None
-        self._is_reading = False
+        self._is_syncing = False
+        # urllib3 logs URLs with their query, the mapper values of records.
+        logging.getLogger("urllib3").setLevel(logging.CRITICAL + 1)
+        logging.getLogger("singer_sdk.mapper").setLevel(logging.WARNING)
         super().__init__(
-            catalog=check_catalog(catalog),
-            state=check_state(state, (model.name for model in MODELS)),
+            catalog=load_catalog(catalog, KEYS),
+            state=check_state(state, STREAMS),
             **kwargs,
         )
 
     def discover_streams(self) -> list[KomboStream]:
-        return [model.behaviour(self, self, model) for model in MODELS]
+        return [model.stream_class(self, model, self.read_pages) for model in MODELS]
 
     def setup_mapper(self) -> None:
-        """Let a map be for deselected streams too, whose selected fields are none.
-
-        The SDK's own would find that such a stream lacks its key.
-        """
+        """Register the selected streams with the SDK's stream maps and flattening."""
         super(Tap, self).setup_mapper()
         for entry in self.catalog.streams:
-            name, schema = entry.tap_stream_id, entry.schema.to_dict()
-            mask = entry.metadata.resolve_selection()
-            is_selected = mask[()]
-            if is_selected:
-                schema = get_selected_schema(name, schema, mask)
+            if not entry.metadata.resolve_selection()[()]:
+                continue
             if self.config.get("flattening_enabled"):
-                schema = maps.flattenable(schema)
+                schema = stream_maps.flattenable(entry.schema.to_dict())
+                entry = replace(entry, schema=Schema.from_dict(schema))  # noqa: PLW2901
             try:
-                self.mapper.register_raw_stream_schema(name, schema, entry.key_properties)
+                self.mapper.register_raw_streams_from_catalog(Catalog({entry.tap_stream_id: entry}))
             except ValueError:
-                # What is not sent may have columns of any name.
-                if is_selected:
-                    raise InputError(
-                        "The settings `flattening_separator` and `flattening_max_key_length` give "
-                        f"two columns of {name} the same name: choose another separator, or a "
-                        "greater length."
-                    ) from None
-
-    @cached_property
-    def authenticator(self) -> BearerTokenAuthenticator:
-        return BearerTokenAuthenticator(token=self.config["api_key"])
+                raise InputError(
+                    "`flattening_separator`, `flattening_max_key_length`: two columns of "
+                    f"{entry.tap_stream_id} would have the same name. Choose another separator, or "
+                    "a greater length."
+                ) from None
 
     @cached_property
     def client(self) -> KomboClient:
         return KomboClient(
-            auth=self.authenticator,
+            base_url=settings.base_url(self.config),
+            api_key=self.config["api_key"],
             user_agent=f"{self.name}/{self.plugin_version}",
+            connections=int(self.config["concurrency"]),
             timeout=self.config["request_timeout_seconds"],
             max_wait=self.config["max_wait_seconds"],
             stop=self._stop,
         )
 
     @cached_property
-    def bookmarks(self) -> Bookmarks:
+    def sync_state(self) -> State:
+        """The state of this run; `state` stays the one that the tap was given."""
         start_date = self.config.get("start_date")
-        return Bookmarks(
-            self.state,  # type: ignore[arg-type]  # the SDK's name for a dict
-            scopes={stream.name: stream.scope for stream in self._kombo_streams()},
-            start_date=read_time(start_date) if start_date else None,
-            lookback=timedelta(seconds=self.config["lookback_seconds"]),
+        return State(
+            self.state,
+            fingerprints={
+                name: settings.fingerprint(stream.restrictions)
+                for name, stream in self.kombo_streams.items()
+            },
+            start_date=parse_start_date(start_date) if start_date else None,
         )
+
+    @cached_property
+    def kombo_streams(self) -> dict[str, KomboStream]:
+        """The tap's streams, with their own type."""
+        return {n: stream for n, stream in self.streams.items() if isinstance(stream, KomboStream)}
+
+    def partitions(self, integration_id: str, streams: Sequence[str]) -> list[StreamPartition]:
+        """Build the partitions of some streams of an integration, the longest first."""
+        selected = [self.kombo_streams[name] for name in streams]
+        starts = self.sync_state.starts(
+            integration_id,
+            [stream.name for stream in selected if stream.is_incremental],
+            self.client.clock.now(),
+        )
+        selected.sort(key=lambda s: self.sync_state.pages(s.name, integration_id), reverse=True)
+        return [s.partition(integration_id, starts.get(s.name, Start())) for s in selected]
+
+    def read_pages(self, stream: str, integration_id: str) -> Iterator[Page]:
+        """Read one stream of one integration, for code that uses a stream by itself."""
+        [partition] = self.partitions(integration_id, [stream])
+        return iter(Paginator(partition, self.client))
 
     def sync_all(self) -> None:  # type: ignore[misc]  # the SDK's reads one stream after the other
-        """Read everything that is selected, and write it to stdout.
+        """Read all selected streams of all integrations, and write them to standard output.
 
         Raises:
-            RunFailedError: Something could not be read or written; all else was.
-            SystemExit: A signal ended the run, after a last STATE.
+            RunFailedError: Something could not be read or written; everything else was.
+            SystemExit: A signal stopped the run, after a last STATE.
         """
+        streams = [
+            stream
+            for stream in self.kombo_streams.values()
+            if stream.selected and not stream_maps.is_removed(stream)
+        ]
         if sys.stdout is None:
-            raise RunFailedError(
-                "Standard output is closed: give the tap a target, or a file, to write to."
-            )
-        streams = [s for s in self._kombo_streams() if s.selected and not maps.is_removed(s)]
+            self.logger.error("Standard output is closed. Pipe the tap into a target or a file.")
+            raise RunFailedError
+        names = [stream.name for stream in streams]
         integration_ids: list[str] = self.config["integration_ids"]
-        summary = Summary([stream.name for stream in streams], integration_ids)
-        writer = Writer(sys.stdout.buffer, streams, self.bookmarks)
-        self._is_reading = True
+        concurrency = int(self.config["concurrency"])
+        # A read's pages come one after the other, so the longest reads are started first.
+        longest_first = sorted(
+            integration_ids,
+            key=lambda i: max((self.sync_state.pages(name, i) for name in names), default=0),
+            reverse=True,
+        )
+        reader = Reader(
+            self.client, names, self.partitions, concurrency=concurrency, stop=self._stop
+        )
+        writer = Writer(sys.stdout, SingerMessages(streams), self.sync_state)
+        summary = RunSummary(names, integration_ids, concurrency)
+        problem = None
+        self._is_syncing = True
         try:
-            writer.write_schemas()
-            summary.begin(self.config["concurrency"])
+            writer.open()
             try:
-                self._read(streams, writer, summary)
+                self._write(reader.read(longest_first), writer, summary)
             finally:
-                writer.write_state(at_once=True)
+                writer.close()
         except OSError as error:
             self._stop.set()
-            # Python flushes stdout once more when it exits, and would complain.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _discard_stdout()
             if not self._stopped_by:
-                raise RunFailedError(_not_written(error)) from None
+                problem = _not_written(error)
         finally:
-            self._is_reading = False
-        failures = summary.end(stopped_by=self._stopped_by.name if self._stopped_by else None)
+            self._is_syncing = False
+        stopped_by = self._stopped_by.name if self._stopped_by else None
+        is_successful = summary.finish(problem=problem, stopped_by=stopped_by)
         if self._stopped_by:
             raise SystemExit(128 + self._stopped_by)
-        if failures:
-            raise RunFailedError(*failures)
+        if not is_successful:
+            raise RunFailedError
 
-    def _read(self, streams: Sequence[KomboStream], writer: Writer, summary: Summary) -> None:
-        integration_ids: list[str] = self.config["integration_ids"]
-
-        def longest_read(integration_id: str) -> int:
-            return max((self.bookmarks.pages(s.name, integration_id) for s in streams), default=0)
-
-        # Of what is long, one page after the other has to be waited for: so it is begun first.
-        visits = [
-            Visit(
-                integration_id,
-                self._details_request(integration_id),
-                partial(self._jobs, streams, integration_id),
-                partial(self.bookmarks.tell, integration_id),
-            )
-            for integration_id in sorted(integration_ids, key=longest_read, reverse=True)
-        ]
-        reader = Reader(
-            self.client, self._key_check, concurrency=self.config["concurrency"], stop=self._stop
-        )
-        broken: set[tuple[str, str]] = set()
-        for event in reader.read(visits, len(visits) * len(streams)):
-            if not isinstance(event, Page):
+    def _write(
+        self, events: Iterator[Page | ReadFailed | None], writer: Writer, summary: RunSummary
+    ) -> None:
+        """Write pages and failures as they arrive; None is a turn without either."""
+        failed: set[tuple[str, str]] = set()
+        for event in events:
+            if isinstance(event, Page):
+                read = event.partition.stream, event.partition.integration_id
+                if read in failed:
+                    continue
+                try:
+                    summary.page_written(event, writer.write_page(event))
+                except KomboError as error:
+                    failed.add(read)
+                    event = ReadFailed(read[1], [read[0]], error)  # noqa: PLW2901
+                    writer.read_failed(event)
+                    summary.read_failed(event)
+            elif event is None:
                 writer.check_pipe()
                 writer.write_state()
-            if isinstance(event, Unread):
-                summary.unread([job for job in event.jobs if job.read not in broken], event.error)
-            elif event and event.job.read not in broken:
-                try:
-                    records = writer.write_page(event)
-                except KomboError as error:
-                    broken.add(event.job.read)
-                    summary.unread([event.job], error)
-                else:
-                    summary.page_written(event.job, records, is_end=event.is_end)
-            summary.tell_progress()
-
-    def _jobs(
-        self, streams: Sequence[KomboStream], integration_id: str, now: datetime | None
-    ) -> list[Job]:
-        if now:
-            incremental = [s.name for s in streams if s.replication_method == "INCREMENTAL"]
-            self.bookmarks.judge(integration_id, incremental, now)
-        longest_first = sorted(
-            streams, key=lambda s: self.bookmarks.pages(s.name, integration_id), reverse=True
-        )
-        return [stream.job(integration_id) for stream in longest_first]
-
-    def _details_request(self, integration_id: str) -> HTTPRequest:
-        path = INTEGRATION_PATH.format(integration_id=integration_id)
-        return HTTPRequest(f"{settings.base_url(self.config)}{path}")
-
-    @property
-    def _key_check(self) -> HTTPRequest:
-        return HTTPRequest(f"{settings.base_url(self.config)}/check-api-key")
-
-    def _kombo_streams(self) -> list[KomboStream]:
-        return [stream for stream in self.streams.values() if isinstance(stream, KomboStream)]
+            elif not failed.issuperset((s, event.integration_id) for s in event.streams):
+                writer.check_pipe()
+                writer.read_failed(event)
+                summary.read_failed(event)
+            summary.log_progress()
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
-        """Judge the settings before the SDK does, which would print the API key.
-
-        The SDK's check of what is its own (stream maps, flattening) follows. Discovery needs no
-        settings and checks none.
-        """
+        """Check the settings in place of the SDK, which prints values. Discovery needs none."""
+        self.append_builtin_config(self.config_jsonschema)
         self._config = settings.with_defaults(self._config)
         if not raise_errors:
             return []
-        names = [model.name for model in MODELS]
-        if problems := [
-            *settings.problems(self._config),
-            *filters.problems(self._config.get("filters", {}), names),
-            *maps.problems(self._config.get("stream_maps"), names),
-        ]:
-            raise ConfigValidationError(
-                "The settings are wrong.", errors=problems, schema=self.config_jsonschema
-            )
-        for warning in settings.warnings(self._config):
+        sentences = settings.check(self.config, self.config_jsonschema, STREAMS) or list(
+            stream_maps.check(self.config.get("stream_maps"), STREAMS)
+        )
+        if sentences:
+            raise InputError(*sentences)
+        for warning in settings.warnings(self.config, self.config_jsonschema):
             self.logger.warning(warning)
-        return super()._validate_config(raise_errors=raise_errors)
+        return []
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        """End the run in order: what is being written is finished, and a last STATE follows.
-
-        Only the main thread handles signals and writes, so no line is cut; but it does not leave
-        its place here either, because that could be in the middle of a line.
-        """
-        # Where nothing is written, nothing has to end in order: no thread is waited for either.
-        if self._stop.is_set() or not self._is_reading:
+        """Stop the run; the main thread finishes its message and writes a last STATE."""
+        if self._stop.is_set() or not self._is_syncing:
             os._exit(128 + signum)
         self._stopped_by = signal.Signals(signum)
         self._stop.set()
-        # A target that reads no more would keep the main thread in its write for ever.
-        last_resort = threading.Timer(GRACE_SECONDS, os._exit, [128 + signum])
-        last_resort.daemon = True
-        last_resort.start()
+        # A target that does not read any more would block the main thread forever.
+        timer = threading.Timer(STOP_SECONDS, os._exit, [128 + signum])
+        timer.daemon = True
+        timer.start()
 
-    @classmethod
-    def invoke(  # type: ignore[override]
-        cls,
-        *,
-        about: bool = False,
-        about_format: str | None = None,
-        config: Any = None,
-        state: Any = None,
-        catalog: Any = None,
-    ) -> None:
-        """Run the command: `state` and `catalog` are the files' content."""
-        super(Tap, cls).invoke(about=about, about_format=about_format)
-        cls.print_version(print_fn=cls.logger.info)
+    def test_integrations(self) -> None:
+        """Print a line for each integration: its tool, its status, and the streams it supports.
+
+        Raises:
+            KomboError: The API key, the URL or the network is wrong.
+            RunFailedError: The details of an integration cannot be read.
+        """
+        self.client.check_api_key()
+        integration_ids: list[str] = self.config["integration_ids"]
+        is_failed = False
+        with ThreadPoolExecutor(int(self.config["concurrency"])) as pool:
+            for integration_id, line in zip(
+                integration_ids, pool.map(self._test_integration, integration_ids), strict=True
+            ):
+                if isinstance(line, KomboError):
+                    is_failed = True
+                    self.logger.error("%s: %s", integration_id, line)
+                else:
+                    click.echo(f"{integration_id}: {line}")
+        if is_failed:
+            raise RunFailedError
+
+    def _test_integration(self, integration_id: str) -> str | KomboError:
+        path = INTEGRATION_PATH.format(integration_id=integration_id)
         try:
-            tap = cls(
-                config=config.config,
-                state=state,
-                catalog=catalog,
-                parse_env_config=config.parse_env,
-            )
-        except ConfigValidationError as error:
-            raise InputError(*error.errors) from None
-        tap.sync_all()
+            request = Request(path, integration_id=integration_id)
+            details = self.client.get(request, DETAILS).data
+        except KomboError as error:
+            return error
+        supported = [name for name in STREAMS if is_available(details, name) is not False]
+        return (
+            f"{describe(details)}; {len(supported)} of {len(STREAMS)} streams: "
+            f"{', '.join(supported) or 'none'}"
+        )
 
     @classmethod
     def cb_config(
@@ -306,67 +324,62 @@ class TapKombo(Tap):
         param: click.Option,  # noqa: ARG003
         value: tuple[str, ...],
     ) -> _ConfigInput:
-        """Read the settings, once: what comes through a pipe is not there a second time."""
+        """Read the settings from files, a pipe or the environment."""
         config: dict[str, Any] = {}
         for source in value:
             if source == "ENV":
-                cli.check_environment(cls)
+                with contextlib.suppress(ValueError):
+                    _ = cls._env_var_config  # adds a `.env` file to the environment
+                cli.check_environment(cls.config_jsonschema)
             else:
-                config |= cli.read_object(source, "settings")
+                config |= cli.read_config(source)
         return _ConfigInput(config=config, parse_env="ENV" in value)
 
     @classmethod
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
-        """Prove the key and each integration, and print what each can give.
+        """Run `--test`, which checks the API key and all integrations.
 
-        The SDK's own test reads a record of each stream, of the first integration only.
+        The SDK's own reads a record of each stream, of the first integration only.
 
         Raises:
             InputError: There is no such test.
         """
-        tests = [test.value for test in CliTestOptionValue]
-        if value not in tests:
-            raise InputError(f"The option `--test` is {value!r}, but takes {', '.join(tests)}.")
+        if value not in [test.value for test in CliTestOptionValue]:
+            raise InputError("`--test`: there is no such test. Use --test or --test=schema.")
         if value != CliTestOptionValue.All.value:
             super().cb_test(ctx, param, value)
             return
         config = ctx.params["config"]
-        cls(config=config.config, parse_env_config=config.parse_env).inspect()
+        cls(config=config.config, parse_env_config=config.parse_env).test_integrations()
         ctx.exit()
-
-    def inspect(self) -> None:
-        """Print a line for each integration: what it is, and what it can give.
-
-        Raises:
-            KomboError: The key, the address or the network is wrong.
-            RunFailedError: An integration is not to be had.
-        """
-        self.client.prove_key(self._key_check)
-        requests = {name: self._details_request(name) for name in self.config["integration_ids"]}
-        findings = inspection.inspect(
-            self.client,
-            requests,
-            [stream.name for stream in self._kombo_streams()],
-            concurrency=self.config["concurrency"],
-        )
-        failures = []
-        for integration_id, finding in zip(requests, findings, strict=True):
-            if isinstance(finding, KomboError):
-                failures.append(f"{integration_id}: {finding}")
-            else:
-                click.echo(finding)
-        if failures:
-            raise RunFailedError(*failures)
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
-        return cli.patient_command(super().get_singer_command(), cls.logger)
+        command = super().get_singer_command()
+        for param in command.params:
+            if param.name in {"state", "catalog"}:
+                param.type = cli.JsonFile()
+            if param.name in HELP and isinstance(param, click.Option):
+                param.help = HELP[param.name]
+        return cli.TapCommand(
+            name=command.name,
+            callback=command.callback,
+            params=command.params,
+            help="Read HR data from the Kombo unified API, as a Singer tap.",
+            context_settings=command.context_settings,
+            logger=cls.logger,
+        )
+
+
+def _discard_stdout() -> None:
+    """Replace stdout, which Python flushes once more when it exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _not_written(error: OSError) -> str:
-    what = (
-        "The target has closed the pipe: see its own log."
+    problem = (
+        "The target has closed the pipe. See its log."
         if isinstance(error, BrokenPipeError)
-        else f"What was read cannot be written: {error.strerror}."
+        else f"The output cannot be written: {error.strerror}."
     )
-    return f"{what} The next run goes on from the state that was written."
+    return f"{problem} The next run resumes from the last state that was written."

@@ -1,58 +1,61 @@
-"""Times as Kombo writes them: UTC, `YYYY-MM-DDTHH:mm:ss.sssZ`."""
+"""Times: how settings, states and HTTP headers write them, and how Kombo does."""
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+
+import pendulum
+
+HTTP_DATE = "%a, %d %b %Y %H:%M:%S GMT"
+"""https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7"""
 
 
-def read_time(text: str) -> datetime:
-    """Read an ISO 8601 time or date; without an offset it is UTC.
+def parse_start_date(text: str) -> pendulum.DateTime:
+    """Parse a date or a time written by a person; without an offset it is UTC.
 
     Raises:
-        ValueError: It is neither, or not in UTC's calendar.
+        ValueError: The text is neither, for example a duration or a time of day.
+    """
+    is_date = isinstance(pendulum.parse(text, exact=True), pendulum.Date)
+    moment = pendulum.parse(text, tz="UTC")
+    if not is_date or not isinstance(moment, pendulum.DateTime):
+        raise ValueError(text)
+    try:
+        return moment.in_timezone("UTC")
+    except OverflowError:
+        raise ValueError(text) from None
+
+
+def parse_time(text: str) -> datetime:
+    """Parse an ISO 8601 time of a state or a record; without an offset it is UTC.
+
+    This is the standard library's parser: a state holds up to 100,000 times, and pendulum takes
+    45 times as long for each.
+
+    Raises:
+        ValueError: The text is not a time, or has no equivalent in UTC.
     """
     moment = datetime.fromisoformat(text)
     try:
-        return _in_utc(moment)
-    except OverflowError as error:
-        raise ValueError(text) from error
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except OverflowError:
+        raise ValueError(text) from None
 
 
-def write_time(moment: datetime) -> str:
-    """Write a time in Kombo's format; what is finer than a millisecond is cut off."""
+def format_time(moment: datetime) -> str:
+    """Format a time as Kombo does: UTC, `YYYY-MM-DDTHH:mm:ss.sssZ`, cut to milliseconds."""
     utc = moment.astimezone(UTC).replace(tzinfo=None)
     return f"{utc.isoformat(timespec='milliseconds')}Z"
 
 
-CLOCK = r"\d\d:\d\d:\d\d"
-YEAR = r"[12]\d{3}"
-ZONE = r"(?:GMT|UTC|[+-]\d{4})"
-HTTP_DATE = (
-    rf"(?:[A-Z][a-z]{{2}}, \d\d [A-Z][a-z]{{2}} {YEAR} {CLOCK} {ZONE}"
-    rf"|[A-Z][a-z]+day, \d\d-[A-Z][a-z]{{2}}-\d\d {CLOCK} {ZONE}"
-    rf"|[A-Z][a-z]{{2}} [A-Z][a-z]{{2}} [ \d]\d {CLOCK} {YEAR})"
-)
-HTTP_DATES = re.compile(rf"\s*({HTTP_DATE})(?:, {HTTP_DATE})*\s*", re.ASCII)
-"""RFC 9110's three forms, and zones by number; again, where something on the way adds its own.
-
-`email.utils` alone takes a zone that it does not know for UTC, and the year 0001 for 2001; and with
-the last years there is no reckoning.
-"""
-
-
-def read_http_date(text: str | None) -> datetime | None:
-    """Read an HTTP `Date` header (RFC 9110, whole seconds); None where there is no valid one.
-
-    Of its three forms, one names no zone: it is UTC too.
-    """
+def parse_http_date(text: str | None) -> datetime | None:
+    """Parse an HTTP `Date` header; None if it is missing or not valid."""
     try:
-        dates = HTTP_DATES.fullmatch(text or "")
-        return _in_utc(parsedate_to_datetime(dates[1])) if dates else None
+        return datetime.strptime(text or "", HTTP_DATE).replace(tzinfo=UTC)
     except ValueError:
         return None
 
 
-def _in_utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+def in_words(seconds: float) -> str:
+    """Write a duration for a log line: "1 minute 12 seconds"; at least one second."""
+    return pendulum.duration(seconds=max(1, round(seconds))).in_words()

@@ -1,7 +1,7 @@
-"""Writing: pages become Singer messages, on the main thread alone.
+"""Pages become messages on standard output: the main thread alone writes, and moves bookmarks.
 
-Writing knows nothing of HTTP. A page is one write; its bookmark, and the STATE that tells of it,
-come after it, so that a target never hears of a record's bookmark before the record.
+The writer decides on the order: a page is written before its bookmark moves, and the state after
+both. The messages themselves are built by an object that the writer is given.
 """
 
 from __future__ import annotations
@@ -10,145 +10,179 @@ import select
 import time
 from collections.abc import Sequence
 from functools import cache
-from typing import BinaryIO
+from typing import Any, TextIO
 
 from tap_kombo import errors
-from tap_kombo.bookmarks import Bookmarks
 from tap_kombo.errors import KomboError
-from tap_kombo.maps import custom_maps, mapped
-from tap_kombo.reader import Page
+from tap_kombo.reader import Page, ReadFailed
 from tap_kombo.records import DECODER, ENCODER
+from tap_kombo.state import State
+from tap_kombo.stream_maps import apply, custom_maps
 from tap_kombo.streams import KomboStream
-from tap_kombo.times import write_time
+from tap_kombo.times import format_time
 
 STATE_INTERVAL = 1.0
-"""Seconds between STATE messages, at least."""
+"""Seconds between two states, at least."""
 
-STATE_BYTES_A_SECOND = 100_000
-"""At most, so that they grow with the length of a run, and not with the square of the integrations:
-each message holds the state of all of them."""
+STATE_BYTES_PER_SECOND = 100_000
+"""Each state has all integrations. Writing large ones less often keeps their total linear."""
+
+
+class SingerMessages:
+    """Builds Singer messages, as lines of JSON.
+
+    Args:
+        streams: The selected streams.
+    """
+
+    def __init__(self, streams: Sequence[KomboStream]) -> None:
+        self._streams = streams
+        self._encoders = {stream.name: stream.record_encoder() for stream in streams}
+        self._maps = {stream.name: custom_maps(stream) for stream in streams}
+
+    def opening(self) -> bytes:
+        """Return the SCHEMA messages of all streams."""
+        return ENCODER.encode_lines(
+            [
+                message.to_dict()
+                for stream in self._streams
+                for message in stream._generate_schema_messages()  # noqa: SLF001  # see tap.py
+            ]
+        )
+
+    def records(self, page: Page) -> tuple[bytes, int]:
+        """Return the RECORD messages of a page, and their number.
+
+        Raises:
+            KomboError: A record has no key, or a stream map failed.
+        """
+        records = self._records(page)
+        end = b',"time_extracted":"%b"}\n' % format_time(page.received_at).encode()
+        lines: list[bytes] = []
+        for stream, text in records:
+            lines += (_record_start(stream), text, end)
+        return b"".join(lines), len(records)
+
+    def state(self, state: State) -> bytes:
+        """Return the STATE message."""
+        return ENCODER.encode_lines([{"type": "STATE", "value": state.value}])
+
+    def read_ended(self, event: Page | ReadFailed) -> bytes:  # noqa: ARG002
+        """Return the messages at the end of a read: Singer has none."""
+        return b""
+
+    def closing(self) -> bytes:
+        """Return the messages after the last state: Singer has none."""
+        return b""
+
+    def _records(self, page: Page) -> list[tuple[str, bytes]]:
+        partition = page.partition
+        encoder = self._encoders[partition.stream]
+        texts = encoder.encode(page.records, partition.integration_id, page.received_at)
+        maps = self._maps[partition.stream]
+        if not maps:
+            return [(partition.stream, text) for text in texts]
+        # The SDK's stream maps and flattening need decoded records.
+        return [message for text in texts for message in apply(maps, DECODER.decode(text))]
+
+
+@cache
+def _record_start(stream: str) -> bytes:
+    return b'{"type":"RECORD","stream":%b,"record":' % ENCODER.encode(stream)
 
 
 class Writer:
-    """Turns pages into RECORD and STATE messages.
+    """Writes messages, and moves bookmarks as pages are written.
 
     Args:
-        out: Where the messages go, in bytes.
-        streams: The selected streams.
-        bookmarks: The state; it moves as pages are written.
+        output: Standard output, or a text stream in its place.
+        messages: Builds the messages.
+        state: The state.
     """
 
-    def __init__(self, out: BinaryIO, streams: Sequence[KomboStream], bookmarks: Bookmarks) -> None:
-        self._out = out
-        self._streams = {stream.name: stream for stream in streams}
-        self._shapes = {stream.name: stream.record_shape() for stream in streams}
-        self._maps = {stream.name: custom_maps(stream) for stream in streams}
-        self._bookmarks = bookmarks
+    def __init__(self, output: TextIO, messages: SingerMessages, state: State) -> None:
+        self._output = output
+        self._messages = messages
+        self._state = state
         self._is_cut = False
-        self._state_is_due = True
+        self._is_state_due = True
         self._next_state_at = time.monotonic() + STATE_INTERVAL
 
-    def write_schemas(self) -> None:
-        """Announce all streams before the first record of any."""
-        self._write(
-            ENCODER.encode_lines(
-                [
-                    message.to_dict()
-                    for stream in self._streams.values()
-                    for message in stream._generate_schema_messages()  # noqa: SLF001  # see tap.py
-                ]
-            )
-        )
+    def open(self) -> None:
+        self._write(self._messages.opening())
 
     def write_page(self, page: Page) -> int:
-        """Write a page and move its bookmark.
+        """Write a page, and move its bookmark.
 
         Returns:
-            How many records were written.
+            The number of records written.
 
         Raises:
             KomboError: A record cannot be written; nothing of the page was.
         """
         try:
-            records = self._records(page)
+            data, records = self._messages.records(page)
         except KomboError:
             raise
-        except Exception as error:  # noqa: BLE001  # one read's trouble is not the others'
+        except Exception as error:  # noqa: BLE001  # a bug in one read does not fail the others
             raise errors.internal(error) from None
-        end = b',"time_extracted":"%b"}\n' % write_time(page.read_at).encode()
-        message: list[bytes] = []
-        for stream, text in records:
-            message += (_begin(stream), text, end)
-        self._write(b"".join(message))
-        self._move_bookmark(page)
+        self._write(data)
+        self._state.page_written(page)
+        self._is_state_due = True
+        if page.is_end:
+            self._write(self._messages.read_ended(page))
         self.write_state()
-        return len(records)
+        return records
+
+    def read_failed(self, event: ReadFailed) -> None:
+        self._write(self._messages.read_ended(event))
+        self.write_state()
 
     def write_state(self, *, at_once: bool = False) -> None:
-        """Write the state, if there is something new and the last time is a while ago."""
+        """Write the state, if it has changed and the last time is long enough ago."""
         now = time.monotonic()
-        if at_once or (self._state_is_due and now >= self._next_state_at):
-            message = {"type": "STATE", "value": self._bookmarks.state}
-            line = ENCODER.encode_lines([message])
+        if at_once or (self._is_state_due and now >= self._next_state_at):
+            line = self._messages.state(self._state)
             self._write(line)
-            self._state_is_due = False
-            self._next_state_at = now + max(STATE_INTERVAL, len(line) / STATE_BYTES_A_SECOND)
+            self._is_state_due = False
+            self._next_state_at = now + max(STATE_INTERVAL, len(line) / STATE_BYTES_PER_SECOND)
+
+    def close(self) -> None:
+        self.write_state(at_once=True)
+        self._write(self._messages.closing())
 
     def check_pipe(self) -> None:
-        """Notice that the target is gone also while there is nothing to write.
+        """Check that the target still runs, while there is nothing to write.
 
         Raises:
-            BrokenPipeError: It is.
+            BrokenPipeError: It does not.
         """
-        # Windows has no poll, and notices with the next write.
-        if not hasattr(select, "poll"):
+        # Windows has no poll; there, the next write fails.
+        if not hasattr(select, "poll") or self._binary is None:
             return
         poll = select.poll()
-        poll.register(self._out, 0)
+        poll.register(self._binary, 0)
         if any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0)):
             raise BrokenPipeError
 
-    def _records(self, page: Page) -> list[tuple[str, bytes]]:
-        """Find what a page's records come to: the name of a stream, and a JSON object."""
-        job = page.job
-        texts = self._shapes[job.stream].texts(page.records, job.integration_id, page.read_at)
-        maps = self._maps[job.stream]
-        if not maps:
-            return [(job.stream, text) for text in texts]
-        # The SDK's stream maps and flattening need decoded records.
-        return [message for text in texts for message in mapped(maps, DECODER.decode(text))]
+    @property
+    def _binary(self) -> Any:
+        """The binary stream below the output; None if it is only text, like a `StringIO`."""
+        return getattr(self._output, "buffer", None)
 
-    def _move_bookmark(self, page: Page) -> None:
-        job = page.job
-        stream = self._streams[job.stream]
-        is_incremental = stream.replication_method == "INCREMENTAL"
-        if page.next:
-            resume = page.next if is_incremental else None
-            self._bookmarks.page_written(job.stream, job.integration_id, resume)
-        else:
-            self._bookmarks.read_completed(
-                job.stream,
-                job.integration_id,
-                started=page.started,
-                replication_key=stream.replication_key if is_incremental else None,
-            )
-        self._state_is_due = True
+    def _write(self, data: bytes) -> None:
+        """Write all of `data`: an unbuffered stdout (`python -u`) may write a part at a time.
 
-    def _write(self, messages: bytes) -> None:
-        """Write all of it: an unbuffered stdout (`python -u`) stops where a signal finds it.
-
-        What could be written in part only is the last: a STATE would stand in the same line.
+        If a message is cut off, nothing follows it: a state would be in the same line.
         """
-        if self._is_cut:
+        if self._is_cut or not data:
+            return
+        if self._binary is None:
+            self._output.write(data.decode())
             return
         self._is_cut = True
-        rest = memoryview(messages)
+        rest = memoryview(data)
         while rest:
-            rest = rest[self._out.write(rest) :]
-        self._out.flush()
+            rest = rest[self._binary.write(rest) :]
+        self._binary.flush()
         self._is_cut = False
-
-
-@cache
-def _begin(stream: str) -> bytes:
-    return b'{"type":"RECORD","stream":%b,"record":' % ENCODER.encode(stream)

@@ -1,4 +1,4 @@
-"""Runs of the real `tap-kombo` process, and what came out of them."""
+"""Runs of the real `tap-kombo` command."""
 
 from __future__ import annotations
 
@@ -9,26 +9,27 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.measured import MEASURED
 from tests.tap_output import TapRun
-from tests.warm_tap import Haste, WarmTap, arguments_for
+from tests.warm_tap import Speedup, WarmTap, arguments_for
 
 if TYPE_CHECKING:
     from kombo_sandbox import Sandbox
 
 __all__ = [
-    "Haste",
+    "Speedup",
     "TapRun",
     "catalog_with",
+    "interrupted_state",
     "run_tap",
     "settings_for",
-    "state_at",
-    "state_cut_off",
+    "state_with_bookmark",
     "tap_process",
 ]
 
@@ -49,7 +50,7 @@ def catalog_with(*streams: str, deselected: Sequence[str] = ()) -> dict[str, Any
 
     Args:
         streams: The streams to select.
-        deselected: Fields to leave out, as `stream.field` or `stream.field.nested`.
+        deselected: Fields to deselect, as `stream.field` or `stream.field.nested`.
     """
     path = Path(__file__).parents[1] / "catalog.json"
     catalog: dict[str, Any] = json.loads(path.read_text())
@@ -72,7 +73,7 @@ def tap_process(
     env: Mapping[str, str] | None = None,
     stdout: int = subprocess.PIPE,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Start the tap, as a shell would; it is killed at the latest when the block ends."""
+    """Start the command in a new process, which is killed when the block ends."""
     with tempfile.TemporaryDirectory() as folder:
         arguments = arguments_for(Path(folder), settings, *args, state=state, catalog=catalog)
         process = subprocess.Popen(
@@ -99,21 +100,45 @@ def run_tap(
     state: Any = None,
     catalog: Any = None,
     env: Mapping[str, str] | None = None,
-    haste: Haste | None = None,
+    speedup: Speedup | None = None,
     timeout: float = 120,
+    stop_after: float | None = None,
 ) -> TapRun:
     """Run the tap to its end.
 
-    Only with an environment of its own it starts anew; else it is a fork of a process that has
-    imported the tap already, because that import would be most of what the tests do.
+    With `env`, the run is a new process. Without, it is a fork of a process that has imported the
+    tap, which takes most of the time of a short run.
+
+    Args:
+        settings: The content of the settings file.
+        args: More arguments.
+        state: The content of the state file, if there is one.
+        catalog: The content of the catalog file, if there is one.
+        env: Environment variables of the run.
+        speedup: How much shorter than usual the tap waits; only without `env`.
+        timeout: Seconds after which the run counts as hung.
+        stop_after: Seconds after which the run receives SIGTERM; only without `env`. If many cases
+            share a run, one that hangs does not fail the others.
     """
     if env is None:
         return warm_tap().run(
-            settings, *args, state=state, catalog=catalog, haste=haste, timeout=timeout
+            settings,
+            *args,
+            state=state,
+            catalog=catalog,
+            speedup=speedup,
+            timeout=timeout,
+            stop_when=None if stop_after is None else deadline(stop_after),
         )
     with tap_process(settings, *args, state=state, catalog=catalog, env=env) as process:
         stdout, stderr = process.communicate(timeout=timeout)
     return TapRun(process.returncode, stdout, stderr.decode())
+
+
+def deadline(seconds: float) -> Callable[[], bool]:
+    """Return a function that returns whether the seconds have passed."""
+    end = time.monotonic() + seconds
+    return lambda: time.monotonic() >= end
 
 
 @cache
@@ -123,26 +148,23 @@ def warm_tap() -> WarmTap:
     return warm
 
 
-def state_cut_off(stream: str, integration_id: str, cursor: str, started: str) -> dict[str, Any]:
-    """Build the state of a first read that was cut off before the page at a cursor."""
+def interrupted_state(
+    stream: str, integration_id: str, cursor: str, started: str
+) -> dict[str, Any]:
+    """Build the state of a first sync that was interrupted before the page at a cursor."""
     resume = {"cursor": cursor, "started": started, "since": None}
     partition = {"context": {"integration_id": integration_id}, "resume": resume}
     return {"bookmarks": {stream: {"partitions": [partition]}}}
 
 
-def state_at(bookmark: str, integration_ids: Iterable[str]) -> dict[str, Any]:
-    """Build the state of runs that have read the offers of these integrations up to a moment."""
-    return {
-        "bookmarks": {
-            "ats_offers": {
-                "partitions": [
-                    {
-                        "context": {"integration_id": integration_id},
-                        "replication_key": "changed_at",
-                        "replication_key_value": bookmark,
-                    }
-                    for integration_id in integration_ids
-                ]
-            }
+def state_with_bookmark(bookmark: str, integration_ids: Iterable[str]) -> dict[str, Any]:
+    """Build a state in which the offers of these integrations have the same bookmark."""
+    partitions = [
+        {
+            "context": {"integration_id": integration_id},
+            "replication_key": "changed_at",
+            "replication_key_value": bookmark,
         }
-    }
+        for integration_id in integration_ids
+    ]
+    return {"bookmarks": {"ats_offers": {"partitions": partitions}}}

@@ -1,8 +1,8 @@
-"""The real tap, started in hundredths of a second: thousands of runs need that.
+"""Run the tap without importing it for every run.
 
-A process that has imported the tap waits for orders and forks for each: the fork is a process of
-its own, with its own arguments, files, clock, zone, output and exit status, and it enters the tap
-where the command `tap-kombo` does.
+A process imports the tap once and forks for each run. A fork has its own arguments, files, clock,
+time zone, output and exit status, and calls the same function as the command `tap-kombo`. Thousands
+of runs take a few hundredths of a second each.
 """
 
 from __future__ import annotations
@@ -27,15 +27,17 @@ import time_machine
 
 import tap_kombo.tap
 import tap_kombo.writer
+from tap_kombo import errors
 from tap_kombo.__main__ import main
-from tap_kombo.client import KomboClient, RateBudget
+from tap_kombo.client import KomboClient, RateLimit
 from tap_kombo.errors import KomboError
 from tests.tap_output import TapRun
 
-LONGEST_RUN = 120.0
+TIMEOUT = 120.0
 """Seconds after which a run counts as hung."""
 
-POLL = 0.01
+POLL_INTERVAL = 0.01
+"""Seconds between two calls of `stop_when`."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,8 @@ class Machine:
     """The machine that the tap runs on.
 
     Attributes:
-        clock: What its clock says at the start, in seconds since 1970.
-        zone: Its time zone, as in the variable TZ.
+        clock: Its time at the start of the run, in seconds since 1970.
+        zone: Its time zone, as in the environment variable `TZ`.
     """
 
     clock: float
@@ -52,22 +54,23 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Haste:
-    """How a run saves time that it would only wait.
+class Speedup:
+    """How much shorter than usual a run waits.
 
     Attributes:
         state_interval: Seconds between two STATE messages, at least.
-        shorter: How many times shorter than in earnest the pauses between tries are.
+        factor: The divisor of the pauses between retries and of the waits for a rate limit. The tap
+            counts retries at their full length, so `max_wait_seconds` allows as many as usual.
     """
 
     state_interval: float = 1.0
-    shorter: float = 1000.0
+    factor: float = 1000.0
 
 
 def arguments_for(
     folder: Path, settings: Mapping[str, Any], *args: str, state: Any = None, catalog: Any = None
 ) -> list[str]:
-    """Write the files that a run is given, and build its arguments."""
+    """Write the files of a run, and return its arguments."""
     arguments = [*args]
     for name, content in (("config", settings), ("state", state), ("catalog", catalog)):
         if content is not None:
@@ -78,10 +81,10 @@ def arguments_for(
 
 
 class WarmTap:
-    """Starts runs, one after the other; as a context manager it ends with the block.
+    """Runs the tap in forks of one process, which ends with the `with` block.
 
     Args:
-        env: What their environment has beside this process'.
+        env: Environment variables of the runs, in addition to those of this process.
     """
 
     def __init__(self, env: Mapping[str, str] | None = None) -> None:
@@ -117,9 +120,9 @@ class WarmTap:
         *args: str,
         catalog: Any = None,
         state: Any = None,
-        timeout: float = LONGEST_RUN,
+        timeout: float = TIMEOUT,
         machine: Machine | None = None,
-        haste: Haste | None = None,
+        speedup: Speedup | None = None,
         stop_when: Callable[[], bool] | None = None,
     ) -> TapRun:
         """Run the tap to its end.
@@ -127,12 +130,12 @@ class WarmTap:
         Args:
             settings: The content of the settings file.
             args: More arguments.
-            catalog: The content of the catalog file; None for none.
-            state: The content of the state file; None for none.
+            catalog: The content of the catalog file, if there is one.
+            state: The content of the state file, if there is one.
             timeout: Seconds after which the run counts as hung.
-            machine: Where the tap runs; None for here and now.
-            haste: How it saves time; None for a run as in earnest.
-            stop_when: Asked again and again; when it is true, the run gets SIGTERM.
+            machine: The machine that the tap seems to run on; by default, this one.
+            speedup: How much shorter than usual the tap waits.
+            stop_when: Called repeatedly; the run receives SIGTERM once it returns true.
         """
         self.runs += 1
         folder = Path(self._folder.name)
@@ -140,85 +143,87 @@ class WarmTap:
             "arguments": arguments_for(folder, settings, *args, state=state, catalog=catalog),
             "folder": str(folder),
             "machine": machine and asdict(machine),
-            "haste": haste and asdict(haste),
+            "speedup": speedup and asdict(speedup),
         }
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
         self._process.stdin.flush()
-        code = self._wait(int(self._answer()), stop_when, timeout)
+        code = self._wait(self._read_number(), stop_when, timeout)
         stderr = (folder / "stderr").read_text()
         assert code is not None, f"the run does not end:\n{stderr}"
         return TapRun(code, (folder / "stdout").read_bytes(), stderr)
 
     def _wait(self, pid: int, stop_when: Callable[[], bool] | None, timeout: float) -> int | None:
-        """Wait for the exit status; None if the run hangs, and is killed therefore."""
+        """Return the exit status of a run; kill it and return None if it hangs."""
         deadline = time.monotonic() + timeout
         assert self._process.stdout is not None
-        answers = self._process.stdout.fileno()
-        while not select.select([answers], [], [], POLL if stop_when else 1.0)[0]:
+        pipe = self._process.stdout.fileno()
+        while not select.select([pipe], [], [], POLL_INTERVAL if stop_when else 1.0)[0]:
             if stop_when and stop_when():
                 os.kill(pid, signal.SIGTERM)
                 stop_when = None
             if time.monotonic() > deadline:
                 os.kill(pid, signal.SIGKILL)
-                self._answer()
+                self._read_number()
                 return None
-        return int(self._answer())
+        return self._read_number()
 
-    def _answer(self) -> bytes:
+    def _read_number(self) -> int:
         assert self._process.stdout is not None
-        # One byte after the other, so that nothing waits in a buffer where `select` cannot see it.
-        answer = b""
-        while not answer.endswith(b"\n"):
+        # Byte by byte, because `select` does not see bytes that are already in a buffer.
+        line = b""
+        while not line.endswith(b"\n"):
             byte = os.read(self._process.stdout.fileno(), 1)
-            assert byte, "the warm tap is gone"
-            answer += byte
-        return answer
+            assert byte, "the process that forks has ended"
+            line += byte
+        return int(line)
 
 
 def serve() -> None:
-    """Fork for each order on stdin; answer with the process' number, then with its status."""
-    _warm_up()
-    answers = os.dup(1)
+    """Fork for each order on stdin; write the ID of the process, then its exit status."""
+    _load_everything()
+    pipe = os.dup(1)
     for line in sys.stdin:
         child = os.fork()
         if not child:
-            os.close(answers)
+            os.close(pipe)
             _run(json.loads(line))
-        os.write(answers, f"{child}\n".encode())
+        os.write(pipe, f"{child}\n".encode())
         _, status = os.waitpid(child, 0)
-        os.write(answers, f"{os.waitstatus_to_exitcode(status)}\n".encode())
+        os.write(pipe, f"{os.waitstatus_to_exitcode(status)}\n".encode())
 
 
-def _warm_up() -> None:
-    """Make what every run needs to import be imported, and read what it needs to read."""
+def _load_everything() -> None:
+    """Import all modules and read all files that every run needs."""
     settings = {"api_key": "none", "integration_ids": ["none"]}
     tap = tap_kombo.tap.TapKombo(config=settings)
     for stream in tap.streams.values():
         _ = stream.schema
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    # The forks share what there is now: no collection is to write into it.
+    # Forks share this memory until one of them writes to it, as garbage collection would.
     gc.freeze()
 
 
-def _hurry(haste: Haste) -> None:
-    tap_kombo.writer.STATE_INTERVAL = haste.state_interval
-    sleep = KomboClient._sleep  # noqa: SLF001  # every pause goes through it
-    close_for = RateBudget.close_for
+def _shorten_waits(speedup: Speedup) -> None:
+    tap_kombo.writer.STATE_INTERVAL = speedup.state_interval
+    sleep = KomboClient._sleep  # noqa: SLF001  # all waits use it
+    close = RateLimit.close
 
-    def shorter(client: KomboClient, seconds: float) -> None:
-        sleep(client, seconds / haste.shorter)
+    def sleep_shorter(client: KomboClient, seconds: float, error: KomboError) -> None:
+        # Waits for the key's rate limit end when it opens, which `close_shorter` determines.
+        is_shortened = error.rule is errors.KEY_LIMIT
+        sleep(client, seconds if is_shortened else seconds / speedup.factor, error)
 
-    def close_shorter(budget: RateBudget, seconds: float, because: KomboError) -> None:
-        close_for(budget, seconds / haste.shorter, because)
+    def close_shorter(limit: RateLimit, seconds: float, error: KomboError) -> None:
+        close(limit, seconds / speedup.factor, error)
 
-    RateBudget.close_for = close_shorter  # type: ignore[assignment,method-assign]
-    KomboClient._sleep = shorter  # type: ignore[assignment,method-assign]  # noqa: SLF001
+    RateLimit.close = close_shorter  # type: ignore[assignment,method-assign]
+    KomboClient._sleep = sleep_shorter  # type: ignore[assignment,method-assign]  # noqa: SLF001
 
 
 def _run(order: Mapping[str, Any]) -> NoReturn:
-    """Be the command `tap-kombo`, but for Python's own end, which takes longer than the run."""
+    """Run the command `tap-kombo`, and exit without Python's cleanup, which is slow."""
     os.chdir(order["folder"])
     for number, path, flags in (
         (0, os.devnull, os.O_RDONLY),
@@ -231,15 +236,15 @@ def _run(order: Mapping[str, Any]) -> NoReturn:
         os.environ["TZ"] = machine.zone
         time.tzset()
         time_machine.travel(machine.clock, tick=True).start()
-    if order["haste"]:
-        _hurry(Haste(**order["haste"]))
+    if order["speedup"]:
+        _shorten_waits(Speedup(**order["speedup"]))
     sys.argv = ["tap-kombo", *order["arguments"]]
     code = 1
     try:
         main()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException:  # noqa: BLE001  # as Python itself does
+    except BaseException:  # noqa: BLE001  # like Python itself
         traceback.print_exc()
     sys.stdout.flush()
     os._exit(code)

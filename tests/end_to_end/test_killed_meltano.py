@@ -77,7 +77,7 @@ def test_meltano_lets_a_tap_that_it_stops_end_in_order(history: History) -> None
     ending = history.endings["Meltano in order"]
 
     assert "exit status 143" in ending.error
-    assert "Stopped by SIGTERM: the state is written" in ending.log
+    assert "Stopped by SIGTERM; the next run resumes from the last state." in ending.log
 
 
 @pytest.mark.parametrize("who", ["the target", "the tap"])

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from kombo_sandbox import Sandbox, SandboxError
-from tap_kombo.times import read_time, write_time
+from tap_kombo.times import format_time, parse_time
 from tests.histories.events import (
     DAY,
     LASTING,
@@ -45,7 +45,7 @@ from tests.histories.judge import Judge, Key, bookmark_of, partitions
 from tests.histories.promised import as_kombo_sent_it, promised
 from tests.histories.target import Target
 from tests.tap_run import TapRun, catalog_with
-from tests.warm_tap import Haste, Machine, WarmTap
+from tests.warm_tap import Machine, Speedup, WarmTap
 
 CATALOG = catalog_with(*PATHS)
 # The others would be deselected anyway, and take a third of a run's time.
@@ -233,7 +233,7 @@ class History(RuleBasedStateMachine):
         self.lookback_seconds = how.lookback_seconds
         self.kombo.clear_requests()
         before = self.target.state
-        now = read_time(self.kombo.clock())
+        now = parse_time(self.kombo.clock())
         settings = {
             "api_key": self.kombo.api_key,
             "api_url": self.kombo.url,
@@ -244,14 +244,14 @@ class History(RuleBasedStateMachine):
         }
         self.start_date = None
         if how.starts_before is not None:
-            self.start_date = write_time(now - timedelta(seconds=how.starts_before))
+            self.start_date = format_time(now - timedelta(seconds=how.starts_before))
             settings["start_date"] = self.start_date
         run = self.tap.run(
             settings,
             catalog=CATALOG,
             state=before,
             machine=Machine(clock=now.timestamp() + how.ahead, zone=how.zone),
-            haste=Haste(how.state_interval),
+            speedup=Speedup(how.state_interval),
             stop_when=None if stops_after is None else self._hangs,
         )
         seen = self.kombo.requests()

@@ -13,7 +13,7 @@ from typing import Any
 from jsonschema import Draft7Validator
 
 from kombo_sandbox import Request
-from tap_kombo.times import read_time
+from tap_kombo.times import parse_time
 from tests.histories.events import FAILS, KEY_REFUSED, PATHS, SKIPS, STREAMS
 from tests.tap_run import TapRun
 
@@ -103,11 +103,11 @@ class Judge:
             assert bookmark >= before, f"the bookmark of {key} moves back"
         resume, resumed = now.get("resume"), last.get("resume")
         if resume and resume != resumed:
-            started = read_time(resume["started"])
-            limit = begun or read_time((resumed or {})["started"])
+            started = parse_time(resume["started"])
+            limit = begun or parse_time((resumed or {})["started"])
             assert started <= limit, f"the read of {key} began {limit}, and not {started}"
         if bookmark is not None and bookmark != before:
-            limit = begun or read_time(self._resume(key)["started"])
+            limit = begun or parse_time(self._resume(key)["started"])
             assert bookmark <= limit, f"the read of {key} began {limit}, earlier than {bookmark}"
 
     def _judge_end(self) -> None:
@@ -150,7 +150,7 @@ class Judge:
 
     @property
     def _first_answered(self) -> datetime:
-        return min(read_time(one.answered) for one in self.seen if one.answered)
+        return min(parse_time(one.answered) for one in self.seen if one.answered)
 
     @cached_property
     def _reads(self) -> Mapping[Key, Read]:
@@ -160,7 +160,7 @@ class Judge:
                 read = reads.setdefault((STREAMS[one.path], one.integration_id or ""), Read())
                 read.status = one.status
                 if "cursor" not in one.params and one.answered:
-                    read.begun = read_time(one.answered)
+                    read.begun = parse_time(one.answered)
         return reads
 
 
@@ -176,7 +176,7 @@ def partitions(state: State | None) -> dict[Key, dict[str, Any]]:
 
 def bookmark_of(partition: State) -> datetime | None:
     value = partition.get("replication_key_value")
-    return read_time(value) if value else None
+    return parse_time(value) if value else None
 
 
 @cache

@@ -54,7 +54,7 @@ def test_a_refused_key_concerns_all_and_needs_a_person(sandbox: Sandbox) -> None
 
     assert set(problems) == set(sandbox.integration_ids)
     assert not any(problem.passes for problem in problems.values())
-    assert all("Kombo refuses the API key" in problem.why for problem in problems.values())
+    assert all("Kombo rejects the API key" in problem.why for problem in problems.values())
 
 
 def test_a_mistake_in_the_settings_concerns_all_and_needs_a_person(sandbox: Sandbox) -> None:

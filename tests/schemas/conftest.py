@@ -15,7 +15,7 @@ def client() -> dict[str, Endpoint]:
 
 @pytest.fixture(scope="session")
 def document() -> dict[str, Any]:
-    """Kombo's own, which is not ours to keep here: a path or URL in KOMBO_OPENAPI."""
+    """Return Kombo's document, which is not ours to publish: a path or URL in KOMBO_OPENAPI."""
     source = os.environ.get("KOMBO_OPENAPI")
     if not source:
         pytest.skip("KOMBO_OPENAPI names no file or URL of Kombo's OpenAPI document")
@@ -24,5 +24,5 @@ def document() -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def kombo(document: dict[str, Any], client: dict[str, Endpoint]) -> Kombo:
-    """What Kombo's document and its client say together."""
+    """Return both sources: Kombo's document and its official client."""
     return Kombo(in_document(document), client)

@@ -1,7 +1,7 @@
-"""Every field of the official client's models, at any depth, has its place in our schemas.
+"""The schemas have every field of the official client's models, at any depth.
 
-The models are walked as Python types: the script reads their JSON Schema, so that the two ways
-of reading them check each other.
+This test reads the models as Python types, and `scripts/update_schemas.py` as JSON schema, so each
+checks the other.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ TYPES: dict[type, tuple[str, str | None]] = {
     date: ("string", "date"),
     str: ("string", None),
 }
-LEFT_OUT = {f"{o.stream}.{o.path}" for o in OVERRIDES if o.becomes is None}
+REMOVED = {f"{o.stream}.{o.path}" for o in OVERRIDES if o.becomes is None}
 IN_CLIENT = [model for model in MODELS if model.client]
 
 
 def alternatives(annotation: Any) -> Iterator[Any]:
-    """The types that a value can be of, without null and "was not sent"."""
+    """Yield the types that a value may have, without null and "was not sent"."""
     origin = get_origin(annotation)
     alias = origin if isinstance(origin, TypeAliasType) else annotation
     if isinstance(alias, TypeAliasType):
@@ -59,8 +59,8 @@ def is_model(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
-def misfits(annotation: Any, schema: Schema, where: str) -> Iterator[str]:
-    """Where values of a type would not be valid, or would have no place."""
+def differences(annotation: Any, schema: Schema, where: str) -> Iterator[str]:
+    """Yield the paths where a value of a type would not be valid, or would have no column."""
     if len(schema["type"]) == 7:  # any JSON
         return
     for one in alternatives(annotation):
@@ -72,18 +72,18 @@ def misfits(annotation: Any, schema: Schema, where: str) -> Iterator[str]:
         elif schema.get("format") not in (None, format_):
             yield f"{where} is {format_}, and not {schema['format']}"
         elif name == "array":
-            yield from misfits(get_args(one)[0], schema["items"], f"{where}[]")
+            yield from differences(get_args(one)[0], schema["items"], f"{where}[]")
         elif is_model(one):
-            yield from missing_or_misfit(one, schema, where)
+            yield from differences_of_model(one, schema, where)
 
 
-def missing_or_misfit(model: type[BaseModel], schema: Schema, where: str) -> Iterator[str]:
+def differences_of_model(model: type[BaseModel], schema: Schema, where: str) -> Iterator[str]:
     for name, field in model.model_fields.items():
         key = field.alias or name
         path = f"{where}.{key}"
         if key in schema["properties"]:
-            yield from misfits(field.annotation, schema["properties"][key], path)
-        elif path not in LEFT_OUT:
+            yield from differences(field.annotation, schema["properties"][key], path)
+        elif path not in REMOVED:
             yield f"{path} is missing"
 
 
@@ -96,7 +96,7 @@ def json_type(annotation: Any) -> tuple[str, str | None]:
 
 
 def records_of(model: Model) -> type[BaseModel]:
-    """The client's model of one record."""
+    """Return the client's model of one record."""
     found: Any = getattr(models, f"{model.client}PositiveResponse")
     for step in model.records.removesuffix("[]").split("."):
         [found] = alternatives(found.model_fields[step].annotation)
@@ -105,18 +105,18 @@ def records_of(model: Model) -> type[BaseModel]:
 
 
 @pytest.mark.parametrize("model", IN_CLIENT, ids=lambda model: model.stream)
-def test_every_field_of_the_official_client_is_in_our_schema(model: Model) -> None:
+def test_schema_has_every_field_of_the_official_client(model: Model) -> None:
     schema = json.loads((SCHEMAS / f"{model.stream}.json").read_text("utf-8"))
-    assert not list(missing_or_misfit(records_of(model), schema, model.stream))
+    assert not list(differences_of_model(records_of(model), schema, model.stream))
 
 
-def test_a_missing_and_a_misfit_field_would_be_told() -> None:
+def test_missing_fields_and_other_types_are_found() -> None:
     offers = next(model for model in MODELS if model.stream == "ats_offers")
     schema = json.loads((SCHEMAS / "ats_offers.json").read_text("utf-8"))
     del schema["properties"]["application"]["properties"]["job"]["properties"]["name"]
     schema["properties"]["status"]["type"] = ["integer", "null"]
     schema["properties"]["changed_at"]["format"] = "date"
-    assert sorted(missing_or_misfit(records_of(offers), schema, "ats_offers")) == [
+    assert sorted(differences_of_model(records_of(offers), schema, "ats_offers")) == [
         "ats_offers.application.job.name is missing",
         "ats_offers.changed_at is date-time, and not date",
         "ats_offers.status is string, and not ['integer', 'null']",

@@ -1,4 +1,4 @@
-"""What holds for every schema, so that no record of Kombo's can ever contradict its own."""
+"""Rules that every schema follows, so that no record of Kombo can contradict its schema."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from jsonschema import Draft7Validator
 
 import tap_kombo
+from tap_kombo.settings import OWN_PARAMS, known_filters
 
 Schema = dict[str, Any]
 
@@ -20,7 +21,7 @@ SCHEMAS = {
 }
 ANY_JSON = ["array", "boolean", "integer", "null", "number", "object", "string"]
 FREE_FORM = {"type": ["object", "null"], "properties": {}, "additionalProperties": True}
-SAID = {"type", "format", "description", "properties", "items", "additionalProperties"}
+KEYWORDS = {"type", "format", "description", "properties", "items", "additionalProperties"}
 
 every_stream = pytest.mark.parametrize("stream", sorted(SCHEMAS))
 
@@ -31,7 +32,7 @@ def columns(stream: str) -> dict[str, Schema]:
 
 
 def below(schema: Schema, where: str = "") -> Iterator[tuple[str, Schema]]:
-    """Every schema below another, with its path."""
+    """Yield the nested schemas of a schema, with their paths."""
     inner = {f".{name}": child for name, child in schema.get("properties", {}).items()}
     if "items" in schema:
         inner["[]"] = schema["items"]
@@ -49,44 +50,44 @@ def test_there_are_forty_streams() -> None:
 
 
 @every_stream
-def test_a_schema_compiles(stream: str) -> None:
+def test_schema_is_valid(stream: str) -> None:
     Draft7Validator.check_schema(SCHEMAS[stream])
 
 
 @every_stream
-def test_a_schema_is_an_object_of_properties_and_nothing_else(stream: str) -> None:
+def test_schema_is_an_object_with_properties(stream: str) -> None:
     assert SCHEMAS[stream].keys() == {"type", "properties"}
     assert SCHEMAS[stream]["type"] == "object"
 
 
 @every_stream
-def test_nothing_restricts_values_but_type_and_format(stream: str) -> None:
-    assert {path: schema.keys() - SAID for path, schema in below(SCHEMAS[stream])} == {
+def test_only_type_and_format_restrict_values(stream: str) -> None:
+    assert {path: schema.keys() - KEYWORDS for path, schema in below(SCHEMAS[stream])} == {
         path: set() for path, _ in below(SCHEMAS[stream])
     }
 
 
 @every_stream
-def test_only_the_key_and_changed_at_are_never_null(stream: str) -> None:
-    never_null = {path for path, schema in below(SCHEMAS[stream]) if "null" not in schema["type"]}
-    assert never_null == {".id", ".integration_id", ".changed_at"} & {
+def test_only_keys_and_changed_at_are_not_nullable(stream: str) -> None:
+    not_nullable = {path for path, schema in below(SCHEMAS[stream]) if "null" not in schema["type"]}
+    assert not_nullable == {".id", ".integration_id", ".changed_at"} & {
         path for path, _ in below(SCHEMAS[stream])
     }
 
 
 @every_stream
-def test_the_key_is_there(stream: str) -> None:
+def test_keys_are_strings(stream: str) -> None:
     assert columns(stream)["id"]["type"] == "string"
     assert columns(stream)["integration_id"]["type"] == "string"
 
 
 @every_stream
-def test_no_property_can_be_null_alone(stream: str) -> None:
+def test_no_property_is_always_null(stream: str) -> None:
     assert not [path for path, schema in below(SCHEMAS[stream]) if schema["type"] == ["null"]]
 
 
 @every_stream
-def test_a_value_has_one_type_or_several_scalar_ones_or_is_any_json(stream: str) -> None:
+def test_property_has_one_type_or_several_scalar_types_or_is_any_json(stream: str) -> None:
     for path, schema in below(SCHEMAS[stream]):
         types = schema["type"]
         if isinstance(types, list) and types != ANY_JSON and len(types) > 2:
@@ -95,7 +96,7 @@ def test_a_value_has_one_type_or_several_scalar_ones_or_is_any_json(stream: str)
 
 
 @every_stream
-def test_arrays_say_what_their_items_are(stream: str) -> None:
+def test_items_of_arrays_have_a_type(stream: str) -> None:
     arrays = [
         (path, schema)
         for path, schema in below(SCHEMAS[stream])
@@ -105,7 +106,7 @@ def test_arrays_say_what_their_items_are(stream: str) -> None:
 
 
 @every_stream
-def test_objects_list_their_properties_or_are_free_form(stream: str) -> None:
+def test_object_has_properties_or_is_free_form(stream: str) -> None:
     for path, schema in below(SCHEMAS[stream]):
         if "object" in schema["type"] and schema["type"] != ANY_JSON:
             assert schema["properties"] or without_description(schema) == FREE_FORM, path
@@ -114,13 +115,13 @@ def test_objects_list_their_properties_or_are_free_form(stream: str) -> None:
 
 @every_stream
 @pytest.mark.parametrize("name", ["custom_fields", "remote_data"])
-def test_what_the_customer_decides_is_free_form_everywhere(stream: str, name: str) -> None:
+def test_fields_of_customers_and_tools_are_free_form(stream: str, name: str) -> None:
     found = [schema for path, schema in below(SCHEMAS[stream]) if path.endswith(f".{name}")]
     assert all(without_description(schema) == FREE_FORM for schema in found)
 
 
 @every_stream
-def test_integration_fields_hold_any_value(stream: str) -> None:
+def test_integration_fields_may_have_any_value(stream: str) -> None:
     fields = [s for path, s in below(SCHEMAS[stream]) if path.endswith(".integration_fields")]
     for field in fields:
         items = field["items"]["properties"]
@@ -129,7 +130,7 @@ def test_integration_fields_hold_any_value(stream: str) -> None:
 
 
 @every_stream
-def test_only_dates_and_iso_times_have_a_format(stream: str) -> None:
+def test_only_dates_and_times_have_a_format(stream: str) -> None:
     formats = {path: s["format"] for path, s in below(SCHEMAS[stream]) if "format" in s}
     assert set(formats.values()) <= {"date", "date-time"}
     for path in formats:
@@ -137,7 +138,7 @@ def test_only_dates_and_iso_times_have_a_format(stream: str) -> None:
 
 
 @every_stream
-def test_the_taps_own_fields_come_last(stream: str) -> None:
+def test_fields_of_the_tap_come_last(stream: str) -> None:
     own = ["integration_id", "_sdc_deleted_at", "additional_fields"]
     if "remote_deleted_at" not in columns(stream):
         own.remove("_sdc_deleted_at")
@@ -145,19 +146,19 @@ def test_the_taps_own_fields_come_last(stream: str) -> None:
 
 
 @every_stream
-def test_additional_fields_are_free_form(stream: str) -> None:
+def test_additional_fields_is_free_form(stream: str) -> None:
     assert without_description(columns(stream)["additional_fields"]) == FREE_FORM
 
 
-def test_whole_numbers_are_places_and_sizes() -> None:
-    """Anything else may come with a fraction, which a column of whole numbers would cut off."""
-    whole = {
+def test_only_positions_and_sizes_are_integers() -> None:
+    """Other numbers may have a fraction, which an integer column would cut off."""
+    integers = {
         path.rpartition(".")[2]
         for schema in SCHEMAS.values()
         for path, inner in below(schema)
         if "integer" in inner["type"] and inner["type"] != ANY_JSON
     }
-    assert whole == {"index", "max_length", "max_file_size_bytes"}
+    assert integers == {"index", "max_length", "max_file_size_bytes"}
 
 
 @pytest.mark.parametrize(
@@ -174,11 +175,13 @@ def test_whole_numbers_are_places_and_sizes() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_times_and_amounts_are_what_kombo_writes(stream: str, name: str, expected: Schema) -> None:
+def test_times_and_amounts_have_the_types_that_kombo_sends(
+    stream: str, name: str, expected: Schema
+) -> None:
     assert without_description(columns(stream)[name]) == expected
 
 
-def test_the_models_of_an_integration_are_rows_of_their_own() -> None:
+def test_models_of_an_integration_are_a_stream_of_their_own() -> None:
     assert "read_models" not in columns("integrations")
     assert columns("integration_models").keys() >= {
         *("id", "label", "is_available", "coverage_status"),
@@ -186,10 +189,15 @@ def test_the_models_of_an_integration_are_rows_of_their_own() -> None:
     }
 
 
-def test_filters_are_known_for_every_stream_and_none_of_them_is_the_taps() -> None:
-    filters = json.loads((PACKAGE / "filters.json").read_text("utf-8"))
-    taps = {"cursor", "page_size", "updated_after", "include_deleted", "integration_id"}
+def test_filters_of_every_stream_are_known() -> None:
+    filters = known_filters()
+
     assert filters.keys() == SCHEMAS.keys()
-    assert not [stream for stream, known in filters.items() if taps & known.keys()]
-    assert filters["ats_applications"]["outcomes"] == "list"
-    assert filters["hris_employees"]["custom_fields"] == "string"
+    assert "outcomes" in filters["ats_applications"]
+    assert "custom_fields" in filters["hris_employees"]
+
+
+def test_parameters_that_the_tap_sets_are_not_filters() -> None:
+    names = {name for known in known_filters().values() for name in known}
+
+    assert names.isdisjoint({*OWN_PARAMS, "integration_id"})

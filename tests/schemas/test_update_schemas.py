@@ -1,4 +1,4 @@
-"""What the script makes of Kombo's descriptions: small ones by hand, and Kombo's own if there."""
+"""The schemas that the script writes, from small documents and from Kombo's, if it is given."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from scripts.update_schemas import (
     Override,
     in_document,
 )
-from tap_kombo.streams import LEFT_OUT
+from tap_kombo.streams import EXCLUDED
 
 Schema = dict[str, Any]
 
@@ -39,8 +39,8 @@ every_override = pytest.mark.parametrize(
 )
 
 
-def answer(properties: Schema, records: str = "data.results[]") -> Schema:
-    """The schema of an answer with records of these properties, `next` included."""
+def response(properties: Schema, records: str = "data.results[]") -> Schema:
+    """Describe a response with records of these properties, and `next`."""
     schema: Schema = {"type": "object", "properties": properties}
     for step in reversed(records.split(".")):
         inner = {"type": "array", "items": schema} if step.endswith("[]") else schema
@@ -59,17 +59,17 @@ def query(name: str, description: str = "", **schema: object) -> Schema:
     return {"name": name, "in": "query", "description": description, "schema": {**STRING, **schema}}
 
 
-def a_document() -> Schema:
-    """A document that knows every model of the table, and little of each."""
-    paths = {model.path: get(answer(RECORD, model.records)) for model in MODELS}
+def make_document() -> Schema:
+    """Describe every model of the table, with few fields."""
+    paths = {model.path: get(response(RECORD, model.records)) for model in MODELS}
     integration = RECORD | {"read_models": {"type": "array", "items": {"type": "object"}}}
-    paths[MODEL["integrations"].path] = get(answer(integration, "data"))
+    paths[MODEL["integrations"].path] = get(response(integration, "data"))
     return {"paths": paths}
 
 
 def schema_of(properties: Schema, **components: Schema) -> Schema:
-    """The schema of records that a document describes like this."""
-    document = {"paths": {TAGS.path: get(answer(properties))}, "components": components}
+    """Return the schema of records that a document describes like this."""
+    document = {"paths": {TAGS.path: get(response(properties))}, "components": components}
     return Kombo(in_document(document), {}).schema(TAGS)
 
 
@@ -78,8 +78,8 @@ def column(schema: Schema, **components: Schema) -> Schema:
     return found
 
 
-def an_endpoint(properties: Schema, **parameters: str) -> Endpoint:
-    return Endpoint(answer(properties), {}, parameters)
+def endpoint(properties: Schema, **parameters: str) -> Endpoint:
+    return Endpoint(response(properties), {}, parameters)
 
 
 def union(*schemas: Schema) -> Schema:
@@ -90,7 +90,7 @@ def array(items: Schema) -> Schema:
     return {"type": "array", "items": items}
 
 
-def an_object(**properties: Schema) -> Schema:
+def object_with(**properties: Schema) -> Schema:
     return {"type": "object", "properties": properties}
 
 
@@ -100,11 +100,11 @@ def an_object(**properties: Schema) -> Schema:
 @pytest.mark.parametrize(
     ("described", "expected"),
     [
-        pytest.param(STRING, {"type": ["string", "null"]}, id="what is required may be null"),
+        pytest.param(STRING, {"type": ["string", "null"]}, id="a required field is nullable"),
         pytest.param(
             {"type": ["string", "null"], "enum": ["OPEN", None], "pattern": "^O", "maxLength": 4},
             {"type": ["string", "null"]},
-            id="enums, patterns and limits go",
+            id="enums, patterns and limits are removed",
         ),
         pytest.param(
             union({"enum": ["OPEN"], **STRING}, STRING, {"type": "null"}),
@@ -119,15 +119,17 @@ def an_object(**properties: Schema) -> Schema:
         pytest.param(
             union({"type": "integer"}, {"type": "number"}),
             {"type": ["number", "null"]},
-            id="whole numbers and fractions are numbers",
+            id="integer or number is number",
         ),
-        pytest.param(union(array(STRING), an_object(a=STRING)), ANY_JSON, id="array or object"),
+        pytest.param(union(array(STRING), object_with(a=STRING)), ANY_JSON, id="array or object"),
         pytest.param(union(array(STRING), STRING), ANY_JSON, id="array or text"),
         pytest.param(union(STRING, {}), ANY_JSON, id="text or anything"),
-        pytest.param({"type": "null"}, ANY_JSON, id="null alone says nothing"),
-        pytest.param({}, ANY_JSON, id="no type says nothing"),
+        pytest.param({"type": "null"}, ANY_JSON, id="only null is any JSON"),
+        pytest.param({}, ANY_JSON, id="no type is any JSON"),
         pytest.param(
-            union(an_object(a=STRING, b={"type": "integer"}), an_object(b=STRING, c=array(STRING))),
+            union(
+                object_with(a=STRING, b={"type": "integer"}), object_with(b=STRING, c=array(STRING))
+            ),
             {
                 "type": ["object", "null"],
                 "properties": {
@@ -167,7 +169,7 @@ def an_object(**properties: Schema) -> Schema:
         pytest.param(
             {"type": "string", "format": "date-time"},
             {"type": ["string", "null"], "format": "date-time"},
-            id="ISO times stay",
+            id="times keep their format",
         ),
         pytest.param(
             union({"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}),
@@ -178,16 +180,18 @@ def an_object(**properties: Schema) -> Schema:
             {"type": "string", "format": "uri"}, {"type": ["string", "null"]}, id="a URI is text"
         ),
         pytest.param(
-            {"$ref": "#/components/Status"}, {"type": ["string", "null"]}, id="references are read"
+            {"$ref": "#/components/Status"},
+            {"type": ["string", "null"]},
+            id="references are resolved",
         ),
     ],
 )
-def test_a_field_becomes(described: Schema, expected: Schema) -> None:
+def test_described_field_becomes_a_column(described: Schema, expected: Schema) -> None:
     assert column(described, Status={**STRING, "enum": ["OPEN"]}) == expected
 
 
-def test_integration_fields_hold_any_value_and_keep_what_is_new_in_them() -> None:
-    described = array(an_object(id=STRING, value={"type": "null"}, origin=STRING))
+def test_integration_fields_may_have_any_value_and_keep_new_fields() -> None:
+    described = array(object_with(id=STRING, value={"type": "null"}, origin=STRING))
     items = schema_of({"integration_fields": described})["properties"]["integration_fields"][
         "items"
     ]
@@ -195,7 +199,7 @@ def test_integration_fields_hold_any_value_and_keep_what_is_new_in_them() -> Non
     assert list(items["properties"]) == ["id", "value", "origin", "key", "type", "label"]
 
 
-def test_a_deleted_record_can_be_marked_as_such() -> None:
+def test_models_with_deletions_have_sdc_deleted_at() -> None:
     kept = schema_of(RECORD)["properties"]
     deletable = schema_of(RECORD | {"remote_deleted_at": {"type": "string"}})["properties"]
     assert "_sdc_deleted_at" not in kept
@@ -206,19 +210,19 @@ def test_a_deleted_record_can_be_marked_as_such() -> None:
 
 
 def both(document: Schema, client: Schema) -> Schema:
-    """The properties of a record that the two sources describe like this."""
-    kombo = Kombo({TAGS.path: an_endpoint(document)}, {"GetAtsTags": an_endpoint(client)})
+    """Return the properties of a record that the two sources describe like this."""
+    kombo = Kombo({TAGS.path: endpoint(document)}, {"GetAtsTags": endpoint(client)})
     found: Schema = kombo.schema(TAGS)["properties"]
     return found
 
 
-def test_the_fields_of_both_sources_are_there_the_documents_first() -> None:
+def test_schema_has_the_fields_of_both_sources_in_order() -> None:
     fields = both({"id": STRING, "remote_data": {}}, {"name": STRING, "id": STRING})
     assert list(fields) == ["id", "remote_data", "name", "integration_id", "additional_fields"]
 
 
-def test_nested_fields_of_both_sources_are_there() -> None:
-    fields = both({"job": an_object(id=STRING)}, {"job": an_object(id=STRING, code=STRING)})
+def test_schema_has_the_nested_fields_of_both_sources() -> None:
+    fields = both({"job": object_with(id=STRING)}, {"job": object_with(id=STRING, code=STRING)})
     assert list(fields["job"]["properties"]) == ["id", "code"]
 
 
@@ -230,15 +234,15 @@ def test_nested_fields_of_both_sources_are_there() -> None:
         ({"type": "string"}, {"type": "number"}, ["number", "string", "null"]),
         ({"type": "string"}, {"type": "object"}, ANY_JSON["type"]),
     ],
-    ids=["one says nothing", "a fraction for one", "two scalars", "they contradict each other"],
+    ids=["one without a type", "integer or number", "two scalars", "string or object"],
 )
-def test_where_the_sources_differ_both_are_right(
+def test_types_of_both_sources_are_valid(
     document: Schema, client: Schema, expected: list[str]
 ) -> None:
     assert both({"it": document}, {"it": client})["it"]["type"] == expected
 
 
-def test_a_time_for_one_source_and_text_for_the_other_is_text() -> None:
+def test_time_in_only_one_source_is_a_string() -> None:
     time = {"type": "string", "format": "date-time"}
     assert "format" in both({"it": time}, {"it": time})["it"]
     assert "format" not in both({"it": time}, {"it": STRING})["it"]
@@ -247,10 +251,10 @@ def test_a_time_for_one_source_and_text_for_the_other_is_text() -> None:
 # Filters
 
 
-def test_filters_are_the_query_parameters_that_are_not_the_taps() -> None:
+def test_filters_are_the_query_parameters_that_the_tap_does_not_set() -> None:
     header = query("X-Integration-Id") | {"in": "header"}
     described = get(
-        answer(RECORD),
+        response(RECORD),
         header,
         *map(query, ("cursor", "page_size", "updated_after", "include_deleted")),
         query("ignore_unsupported_filters"),
@@ -266,10 +270,10 @@ def test_filters_are_the_query_parameters_that_are_not_the_taps() -> None:
     }
 
 
-def test_the_client_knows_better_what_a_list_is() -> None:
+def test_client_determines_which_filters_are_lists() -> None:
     kombo = Kombo(
-        {TAGS.path: an_endpoint(RECORD, emails="string", status="string")},
-        {"GetAtsTags": an_endpoint(RECORD, emails="list", scopes="list")},
+        {TAGS.path: endpoint(RECORD, emails="string", status="string")},
+        {"GetAtsTags": endpoint(RECORD, emails="list", scopes="list")},
     )
     assert kombo.filters(TAGS) == {"emails": "list", "status": "string", "scopes": "list"}
 
@@ -279,7 +283,7 @@ def test_the_client_knows_better_what_a_list_is() -> None:
 
 @pytest.fixture
 def tap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A tap without schemas, and the script at work on it."""
+    """Let the script write into an empty folder."""
     monkeypatch.setattr(update_schemas, "TAP", tmp_path)
     return tmp_path
 
@@ -298,59 +302,59 @@ def contents(tap: Path) -> dict[str, bytes]:
     return {path.relative_to(tap).as_posix(): path.read_bytes() for path in files}
 
 
-def test_every_model_gets_a_file(tap: Path) -> None:
-    run(tap, a_document())
+def test_every_model_has_a_file(tap: Path) -> None:
+    run(tap, make_document())
     assert contents(tap).keys() == {
         "filters.json",
         *(f"schemas/{model.stream}.json" for model in MODELS),
     }
 
 
-def test_the_same_input_gives_the_same_bytes(tap: Path) -> None:
-    run(tap, a_document())
+def test_same_document_gives_the_same_files(tap: Path) -> None:
+    run(tap, make_document())
     first = contents(tap)
     for path in tap.glob("schemas/*"):
         path.unlink()
-    run(tap, a_document())
+    run(tap, make_document())
     assert contents(tap) == first
     assert all(content.endswith(b"}\n") for content in first.values())
 
 
 def test_files_without_a_model_are_removed(tap: Path) -> None:
-    run(tap, a_document())
+    run(tap, make_document())
     (tap / "schemas" / "hris_teams.json").write_text("{}")
-    run(tap, a_document())
+    run(tap, make_document())
     assert "schemas/hris_teams.json" not in contents(tap)
 
 
-def test_a_check_tells_what_differs_and_writes_nothing(
+def test_check_lists_differences_and_writes_nothing(
     tap: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run(tap, a_document())
-    run(tap, a_document(), "--check")
+    run(tap, make_document())
+    run(tap, make_document(), "--check")
     (tap / "schemas" / "ats_tags.json").write_text("{}")
     before = contents(tap)
     capsys.readouterr()
     with pytest.raises(RuntimeError):
-        run(tap, a_document(), "--check")
+        run(tap, make_document(), "--check")
     assert contents(tap) == before
     assert capsys.readouterr().out == "differs: schemas/ats_tags.json\n"
 
 
 def with_offers(properties: Schema) -> Schema:
-    document = a_document()
-    document["paths"]["/ats/offers"] = get(answer(properties))
+    document = make_document()
+    document["paths"]["/ats/offers"] = get(response(properties))
     return document
 
 
 def without_path(path: str) -> Schema:
-    document = a_document()
+    document = make_document()
     del document["paths"][path]
     return document
 
 
 def with_path(path: str, operation: Schema) -> Schema:
-    document = a_document()
+    document = make_document()
     document["paths"][path] = operation
     return document
 
@@ -362,60 +366,60 @@ def with_path(path: str, operation: Schema) -> Schema:
         pytest.param(
             without_path("/lms/courses"),
             "Neither Kombo's document nor its client has /lms/courses.",
-            id="an endpoint that is gone",
+            id="missing endpoint",
         ),
         pytest.param(
-            with_path("/ats/offers", get(answer(RECORD, "data.packages[]"))),
+            with_path("/ats/offers", get(response(RECORD, "data.packages[]"))),
             "Kombo no longer knows ats_offers.data.results[].",
-            id="records in another place",
+            id="records at another path",
         ),
         pytest.param(
-            with_offers({"job": an_object(name={"allOf": [STRING]})}),
+            with_offers({"job": object_with(name={"allOf": [STRING]})}),
             "ats_offers.data.results[].job.name uses 'allOf', which this script cannot read.",
-            id="an unknown construct",
+            id="unknown keyword",
         ),
         pytest.param(
             with_offers({"status": {"type": "text"}}),
             "ats_offers.data.results[].status is of the unknown type 'text'.",
-            id="an unknown type",
+            id="unknown type",
         ),
         pytest.param(
             with_offers({"status": {"type": "string", "anyOf": [STRING]}}),
             "ats_offers.data.results[].status says anyOf and type at once.",
-            id="two things at once",
+            id="type and anyOf",
         ),
         pytest.param(
             with_offers({"parent": {"$ref": "#/components/Offer"}})
-            | {"components": {"Offer": an_object(parent={"$ref": "#/components/Offer"})}},
+            | {"components": {"Offer": object_with(parent={"$ref": "#/components/Offer"})}},
             "ats_offers.data.results[].parent.parent contains itself.",
-            id="a record within itself",
+            id="recursion",
         ),
         pytest.param(
-            with_path("/ats/assignments", get(answer(RECORD))),
+            with_path("/ats/assignments", get(response(RECORD))),
             "Kombo has lists that are neither streams nor left out: /ats/assignments.",
-            id="a new list",
+            id="new list",
         ),
         pytest.param(
             with_path("/ats/assignments", get({"type": "object"}, query("cursor"))),
             "Kombo has lists that are neither streams nor left out: /ats/assignments.",
-            id="a new list of another shape",
+            id="new list of another format",
         ),
     ],
 )
-def test_it_stops_with_one_sentence_at(tap: Path, document: object, message: str) -> None:
+def test_script_stops_with_one_sentence(tap: Path, document: object, message: str) -> None:
     with pytest.raises(RuntimeError) as stopped:
         run(tap, document)
     assert str(stopped.value).startswith(message.format(source=tap / "openapi.json"))
     assert not contents(tap)
 
 
-def test_it_stops_when_the_client_has_a_new_list(client: Mapping[str, Endpoint]) -> None:
-    new = {"GetAtsAssignments": an_endpoint(RECORD)}
+def test_new_list_of_the_client_is_found(client: Mapping[str, Endpoint]) -> None:
+    new = {"GetAtsAssignments": endpoint(RECORD)}
     assert Kombo({}, client).new_lists() == []
     assert Kombo({}, {**client, **new}).new_lists() == ["GetAtsAssignments"]
 
 
-def test_it_stops_when_there_is_no_document(tap: Path) -> None:
+def test_script_stops_without_a_document(tap: Path) -> None:
     with pytest.raises(SystemExit, match=r"nowhere\.json cannot be read: .*No such file"):
         update_schemas.main(["--openapi", str(tap / "nowhere.json")])
 
@@ -424,7 +428,7 @@ def test_it_stops_when_there_is_no_document(tap: Path) -> None:
 
 
 @every_override
-def test_an_override_still_corrects_what_the_official_client_says(
+def test_override_is_still_needed_for_the_official_client(
     override: Override, client: Mapping[str, Endpoint]
 ) -> None:
     kombo = Kombo({}, client)
@@ -434,37 +438,37 @@ def test_an_override_still_corrects_what_the_official_client_says(
 
 
 @every_override
-def test_an_override_still_corrects_what_kombo_says(override: Override, kombo: Kombo) -> None:
+def test_override_is_still_needed_for_both_sources(override: Override, kombo: Kombo) -> None:
     model = MODEL[override.stream]
     others = [other for other in OVERRIDES if other != override]
     assert kombo.schema(model) != kombo.schema(model, others)
 
 
-def test_an_override_stops_the_script_when_kombo_says_something_else() -> None:
+def test_override_of_a_field_that_has_changed_stops_the_script() -> None:
     override = Override("ats_tags", "name", "any JSON", update_schemas.STRING, "untyped")
     said = {"name": {"type": "string", "format": "date"}}
     with pytest.raises(update_schemas.CannotUpdateError) as stopped:
-        Kombo({TAGS.path: an_endpoint(said)}, {}).schema(TAGS, [override])
+        Kombo({TAGS.path: endpoint(said)}, {}).schema(TAGS, [override])
     assert str(stopped.value) == (
         "ats_tags.name is date by now and no longer any JSON,"
         " so its override (untyped) is to be judged again"
     )
 
 
-def test_an_override_stops_the_script_when_its_field_is_gone() -> None:
+def test_override_of_a_missing_field_stops_the_script() -> None:
     override = Override("ats_tags", "name", "any JSON", update_schemas.STRING, "untyped")
     with pytest.raises(update_schemas.CannotUpdateError, match=r"no longer knows ats_tags\.name"):
-        Kombo({TAGS.path: an_endpoint(RECORD)}, {}).schema(TAGS, [override])
+        Kombo({TAGS.path: endpoint(RECORD)}, {}).schema(TAGS, [override])
 
 
 @every_override
-def test_an_override_has_a_reason_of_its_own(override: Override) -> None:
+def test_override_has_a_reason(override: Override) -> None:
     assert override.reason
 
 
-def test_an_override_reaches_nested_fields() -> None:
-    described = {"jobs": array(an_object(code={"type": "null"}, name=STRING))}
-    kombo = Kombo({TAGS.path: an_endpoint(described)}, {})
+def test_override_applies_to_nested_fields() -> None:
+    described = {"jobs": array(object_with(code={"type": "null"}, name=STRING))}
+    kombo = Kombo({TAGS.path: endpoint(described)}, {})
     code = Override("ats_tags", "jobs[].code", "any JSON", update_schemas.DATE, "as documented")
     name = Override("ats_tags", "jobs[].name", "string", None, "not ours to keep")
     items = kombo.schema(TAGS, [code, name])["properties"]["jobs"]["items"]
@@ -474,7 +478,7 @@ def test_an_override_reaches_nested_fields() -> None:
 # Kombo's own document
 
 
-def test_the_files_are_what_the_script_writes(kombo: Kombo) -> None:
+def test_committed_files_are_up_to_date(kombo: Kombo) -> None:
     written = {path: text.encode() for path, text in update_schemas.files(kombo).items()}
     assert {
         path for path, text in contents(COMMITTED).items() if written.get(path) != text
@@ -482,12 +486,12 @@ def test_the_files_are_what_the_script_writes(kombo: Kombo) -> None:
     assert contents(COMMITTED).keys() == written.keys()
 
 
-@pytest.mark.parametrize("path", sorted(LEFT_OUT))
-def test_what_is_left_out_is_still_there_to_be_left_out(path: str, kombo: Kombo) -> None:
+@pytest.mark.parametrize("path", sorted(EXCLUDED))
+def test_excluded_endpoint_still_exists(path: str, kombo: Kombo) -> None:
     assert kombo.document[path].is_list
 
 
-def test_the_document_and_the_client_agree_on_what_a_list_is(kombo: Kombo) -> None:
+def test_document_and_client_agree_on_filters_that_are_lists(kombo: Kombo) -> None:
     for model in MODELS:
         if model.client and model.path in kombo.document:
             documented = kombo.document[model.path].parameters
@@ -497,7 +501,7 @@ def test_the_document_and_the_client_agree_on_what_a_list_is(kombo: Kombo) -> No
 
 
 def examples(document: Schema) -> Iterator[tuple[str, Schema]]:
-    """The records that Kombo shows as examples, with their streams."""
+    """Yield the records that Kombo shows as examples, with their streams."""
     for model in MODELS:
         operation = document["paths"].get(model.path, {}).get("get", {})
         content = operation.get("responses", {}).get("200", {}).get("content", {})
@@ -508,7 +512,7 @@ def examples(document: Schema) -> Iterator[tuple[str, Schema]]:
                 yield model.stream, record
 
 
-def test_the_records_that_kombo_shows_are_valid(document: Schema) -> None:
+def test_examples_of_kombo_are_valid(document: Schema) -> None:
     formats = FormatChecker(["date"])
     formats.checks("date-time", raises=ValueError)(
         lambda value: not isinstance(value, str) or bool(datetime.fromisoformat(value))
@@ -528,7 +532,7 @@ def test_the_records_that_kombo_shows_are_valid(document: Schema) -> None:
 # Descriptions
 
 
-def test_every_description_is_ours_and_used() -> None:
+def test_every_description_is_used() -> None:
     own = (update_schemas.INTEGRATION_ID, update_schemas.SDC_DELETED_AT)
     ours = {
         *DESCRIPTIONS.values(),
@@ -543,6 +547,6 @@ def test_every_description_is_ours_and_used() -> None:
     assert used == ours
 
 
-def test_no_description_is_kombos(document: Schema) -> None:
+def test_descriptions_are_not_copied_from_kombo(document: Schema) -> None:
     text = json.dumps(document)
     assert not [description for description in DESCRIPTIONS.values() if description in text]

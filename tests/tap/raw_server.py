@@ -1,6 +1,6 @@
-"""A Kombo of raw bytes: what no HTTP framework would send.
+"""A Kombo server that sends raw bytes, such as no HTTP framework would send.
 
-Each integration has two pages of offers; what goes wrong is the answer to the second one.
+Each integration has two pages of offers. A test decides how they are sent.
 """
 
 from __future__ import annotations
@@ -18,17 +18,19 @@ from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
 Pieces = Iterable[bytes | float]
-"""What is sent, one after the other: bytes, or seconds of silence."""
+"""The parts of a response in their order: bytes, or seconds of silence."""
 
 SILENCE = 3600.0
-END = -1.0
-"""The end of the connection."""
+CLOSE = -1.0
+"""Closes the connection."""
+
+DETAILS = b'{"status":"success","data":{"category":"ATS","read_models":[]}}'
 
 
-def http(
+def http_response(
     body: bytes, *headers: str, status: str = "200 OK", length: bool = True, date: bool = True
 ) -> bytes:
-    """Write a whole answer."""
+    """Build a complete response."""
     lines = [f"HTTP/1.1 {status}", *headers]
     if date:
         lines.append(f"Date: {formatdate(usegmt=True)}")
@@ -39,47 +41,50 @@ def http(
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 
-def page(*ids: str, cursor: str = "null") -> bytes:
-    """Write the JSON of a page of Kombo's; `cursor` is JSON, too."""
+def page_json(*ids: str, cursor: str = "null") -> bytes:
+    """Build the JSON of a page of offers; `cursor` is JSON, too."""
     results = ",".join(f'{{"id":"{name}"}}' for name in ids)
     return f'{{"status":"success","data":{{"next":{cursor},"results":[{results}]}}}}'.encode()
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A request for offers."""
+class OffersRequest:
+    """A request for a page of offers."""
 
     integration_id: str
     cursor: str | None
 
 
+Responder = Callable[[OffersRequest], Pieces]
+
+
 @dataclass(frozen=True)
-class Broken:
-    """How an integration answers when it is asked for offers.
+class Behavior:
+    """How the server responds to requests for the offers of an integration.
 
     Attributes:
-        answer: Makes the answer to a request with a cursor.
-        times: How often; after that, the second page is as it should be.
-        first: Makes the answer to a request without one, instead of a good first page.
+        second_page: Responds to requests with a cursor.
+        times: How often; after that, the second page is a normal one.
+        first_page: Responds to requests without a cursor; None for a normal page.
     """
 
-    answer: Callable[[Asked], Pieces]
+    second_page: Responder
     times: float = float("inf")
-    first: Callable[[Asked], Pieces] | None = None
+    first_page: Responder | None = None
 
 
 @dataclass
-class RawKombo:
-    """A server that is up within a `with` block.
+class RawServer:
+    """A server that runs within a `with` block.
 
     Attributes:
-        broken: Integration -> how it answers; the others are well.
-        asked: The requests for offers, and how often each came.
-        heads: The heads of all requests, whatever they asked for.
+        behaviors: Integration -> how the server responds; normally for all others.
+        requests: The requests for offers, and how often each was sent.
+        heads: The request lines and headers of all requests.
     """
 
-    broken: Mapping[str, Broken] = field(default_factory=dict)
-    asked: Counter[Asked] = field(default_factory=Counter)
+    behaviors: Mapping[str, Behavior] = field(default_factory=dict)
+    requests: Counter[OffersRequest] = field(default_factory=Counter)
     heads: list[str] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -90,11 +95,12 @@ class RawKombo:
 
             def handle(self) -> None:
                 with contextlib.suppress(OSError):
-                    while head := read_head(self.rfile.readline):
-                        for piece in outer.answer(head):
+                    while head := _read_head(self.rfile.readline):
+                        outer.heads.append(head)
+                        for piece in outer.respond(head):
                             if isinstance(piece, bytes):
                                 self.wfile.write(piece)
-                            elif outer.is_ended_by(piece):
+                            elif piece == CLOSE or outer.is_closed_within(piece):
                                 return
 
         class Server(socketserver.ThreadingTCPServer):
@@ -102,7 +108,7 @@ class RawKombo:
             block_on_close = False
             request_queue_size = 256
 
-        self._is_over = False
+        self._is_closed = False
         self._server = Server(("127.0.0.1", 0), Handler)
         Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
         return self
@@ -113,7 +119,7 @@ class RawKombo:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._is_over = True
+        self._is_closed = True
         self._server.shutdown()
         self._server.server_close()
 
@@ -125,40 +131,37 @@ class RawKombo:
     def url(self) -> str:
         return f"http://{self.host}/v1"
 
-    def is_ended_by(self, seconds: float) -> bool:
-        """Sleep; returns whether the connection is to end."""
-        if seconds == END:
-            return True
-        until = time.monotonic() + seconds
-        while not self._is_over and (left := until - time.monotonic()) > 0:
-            time.sleep(min(left, 0.2))
-        return self._is_over
+    def is_closed_within(self, seconds: float) -> bool:
+        """Sleep; return whether the server was closed in the meantime."""
+        deadline = time.monotonic() + seconds
+        while not self._is_closed and (remaining := deadline - time.monotonic()) > 0:
+            time.sleep(min(remaining, 0.2))
+        return self._is_closed
 
-    def answer(self, head: str) -> Pieces:
-        self.heads.append(head)
-        address = urlsplit(head.split(" ", 2)[1])
-        if address.path != "/v1/ats/offers":
-            yield http(b'{"status":"success","data":{"category":"ATS","read_models":[]}}')
+    def respond(self, head: str) -> Pieces:
+        url = urlsplit(head.split(" ", 2)[1])
+        if url.path != "/v1/ats/offers":
+            yield http_response(DETAILS)
             return
         headers = dict(line.lower().split(": ", 1) for line in head.splitlines()[1:] if line)
-        names = {name.lower(): name for name in self.broken}
+        names = {name.lower(): name for name in self.behaviors}
         integration_id = names.get(headers["x-integration-id"], headers["x-integration-id"])
-        cursor = parse_qs(address.query).get("cursor", [None])[0]
-        asked = Asked(integration_id, cursor)
-        self.asked[asked] += 1
-        broken = self.broken.get(integration_id)
+        cursor = parse_qs(url.query).get("cursor", [None])[0]
+        request = OffersRequest(integration_id, cursor)
+        self.requests[request] += 1
+        behavior = self.behaviors.get(integration_id)
         if cursor is None:
-            if broken and broken.first:
-                yield from broken.first(asked)
+            if behavior and behavior.first_page:
+                yield from behavior.first_page(request)
             else:
-                yield http(page(f"{integration_id}-1", cursor='"second"'))
-        elif broken and self.asked[asked] <= broken.times:
-            yield from broken.answer(asked)
+                yield http_response(page_json(f"{integration_id}-1", cursor='"second"'))
+        elif behavior and self.requests[request] <= behavior.times:
+            yield from behavior.second_page(request)
         else:
-            yield http(page(f"{integration_id}-2"))
+            yield http_response(page_json(f"{integration_id}-2"))
 
 
-def read_head(readline: Callable[[], bytes]) -> str:
+def _read_head(readline: Callable[[], bytes]) -> str:
     lines = []
     while (line := readline()) not in {b"", b"\r\n"}:
         lines.append(line.decode("latin-1"))

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from kombo_sandbox import Sandbox
-from tap_kombo.answers import FAMILIES
+from tap_kombo.responses import CATEGORIES
 from tap_kombo.streams import MODELS, Model
 from tests.tap_run import TapRun, run_tap, settings_for
 
@@ -70,7 +70,7 @@ class TestEachModel:
         self, everything: Sandbox, run: TapRun, model: Model
     ) -> None:
         name = model.name
-        is_incremental = model.behaviour.replication_key is not None
+        is_incremental = model.stream_class.replication_key is not None
 
         bookmarks = [run.bookmark(name, integration) for integration in everything.integration_ids]
 
@@ -86,7 +86,7 @@ def test_only_what_an_integration_has_is_asked_for(everything: Sandbox, run: Tap
     assert run.code == 0
     for request in everything.requests():
         family = request.path.split("/")[1]
-        if family in FAMILIES and request.integration_id:
+        if family in CATEGORIES and request.integration_id:
             assert category[request.integration_id] == family
     refused = [r for r in everything.requests() if r.status != 200]
     assert refused == []
@@ -100,9 +100,9 @@ def test_a_second_run_asks_for_changes_of_all_that_can_be_asked(
 
     second = run_tap(settings_for(everything), state=run.state)
 
-    paths = {model.path: model.behaviour.replication_key for model in MODELS}
+    paths = {model.path: model.stream_class.replication_key for model in MODELS}
     for request in everything.requests():
         if request.path in paths:
             assert ("updated_after" in request.params) == (paths[request.path] is not None)
     changed = {name for name, records in second.records.items() if records}
-    assert changed == {m.name for m in MODELS if m.behaviour.replication_key is None}
+    assert changed == {m.name for m in MODELS if m.stream_class.replication_key is None}

@@ -1,4 +1,4 @@
-"""What an integration cannot give is known beforehand, and costs no request."""
+"""Streams that an integration does not support are skipped without a request."""
 
 from __future__ import annotations
 
@@ -14,56 +14,59 @@ from tests.tap_run import catalog_with, run_tap, settings_for, tap_process
 
 
 @pytest.fixture
-def without_jobs(sandbox: Sandbox) -> Iterator[str]:
-    """An integration whose tool has no jobs."""
+def unsupporting(sandbox: Sandbox) -> Iterator[str]:
+    """An integration that does not support jobs."""
     integration_id = sandbox.integration_ids[1]
     sandbox.set_integration(integration_id, unavailable_models=["ats_jobs"])
     yield integration_id
     sandbox.set_integration(integration_id, unavailable_models=[])
 
 
-def test_what_is_not_available_is_not_asked_for_and_said_in_one_line(
-    sandbox: Sandbox, without_jobs: str
+def test_an_unsupported_stream_is_not_requested_and_logged_in_one_line(
+    sandbox: Sandbox, unsupporting: str
 ) -> None:
     run = run_tap(settings_for(sandbox))
 
     assert run.code == 0
     assert run.warnings == []
-    asked = {(r.path, r.integration_id) for r in sandbox.requests()}
-    assert ("/ats/jobs", without_jobs) not in asked
-    assert ("/ats/offers", without_jobs) in asked
-    assert ("/ats/jobs", sandbox.integration_ids[0]) in asked
-    [line] = [line for line in run.log if without_jobs in line]
-    assert "ats_jobs" in line
-    assert run.bookmark("ats_jobs", without_jobs) is None
+    requested = {(r.path, r.integration_id) for r in sandbox.requests()}
+    assert ("/ats/jobs", unsupporting) not in requested
+    assert ("/ats/offers", unsupporting) in requested
+    assert ("/ats/jobs", sandbox.integration_ids[0]) in requested
+    [line] = [line for line in run.log if unsupporting in line]
+    assert line.startswith("INFO")
+    assert "Not supported" in line
+    assert run.bookmark("ats_jobs", unsupporting) is None
 
 
-def test_what_becomes_available_is_read_whole(sandbox: Sandbox, without_jobs: str) -> None:
+def test_a_stream_that_becomes_supported_is_read_completely(
+    sandbox: Sandbox, unsupporting: str
+) -> None:
     first = run_tap(settings_for(sandbox))
-    sandbox.set_integration(without_jobs, unavailable_models=[])
+    sandbox.set_integration(unsupporting, unavailable_models=[])
     sandbox.advance(seconds=3600)
 
     second = run_tap(settings_for(sandbox), state=first.state)
 
-    truth = sorted(r["id"] for r in sandbox.records("ats_jobs", without_jobs))
-    arrived = sorted(
-        r["id"] for r in second.records["ats_jobs"] if r["integration_id"] == without_jobs
+    expected = sorted(r["id"] for r in sandbox.records("ats_jobs", unsupporting))
+    records = sorted(
+        r["id"] for r in second.records["ats_jobs"] if r["integration_id"] == unsupporting
     )
-    assert arrived == truth
+    assert records == expected
 
 
-def test_the_details_of_an_integration_are_asked_for_once_a_run(sandbox: Sandbox) -> None:
+def test_the_details_of_an_integration_are_requested_once(sandbox: Sandbox) -> None:
     run_tap(settings_for(sandbox))
 
-    asked = [
+    paths = [
         r.path
         for r in sandbox.requests()
         if r.path.startswith("/integrations/") and not r.path.endswith("-fields")
     ]
-    assert sorted(asked) == sorted(f"/integrations/{name}" for name in sandbox.integration_ids)
+    assert sorted(paths) == sorted(f"/integrations/{name}" for name in sandbox.integration_ids)
 
 
-def test_without_details_everything_is_asked_for(sandbox: Sandbox) -> None:
+def test_all_streams_are_requested_if_the_details_cannot_be_read(sandbox: Sandbox) -> None:
     integration_id = sandbox.integration_ids[0]
     sandbox.fault(path=f"/integrations/{integration_id}", status=404)
 
@@ -74,7 +77,7 @@ def test_without_details_everything_is_asked_for(sandbox: Sandbox) -> None:
     assert run.bookmark("ats_jobs", integration_id) is not None
 
 
-def test_details_that_say_little_are_no_reason_to_leave_anything_out(sandbox: Sandbox) -> None:
+def test_all_streams_are_requested_if_the_details_lack_fields(sandbox: Sandbox) -> None:
     integration_id = sandbox.integration_ids[0]
     sandbox.fault(
         path=f"/integrations/{integration_id}",
@@ -89,10 +92,10 @@ def test_details_that_say_little_are_no_reason_to_leave_anything_out(sandbox: Sa
 
 
 @pytest.mark.parametrize("category", ["ats", "ATS_NEXT", "", "HRIS"])
-def test_only_another_category_is_a_reason_to_leave_models_out(
+def test_a_model_is_skipped_only_if_the_category_is_known_to_be_another_one(
     sandbox: Sandbox, category: str
 ) -> None:
-    """Kombo may add categories, and write them otherwise."""
+    """Kombo may add categories, or change their spelling."""
     integration_id = sandbox.integration_ids[0]
     data = f'{{"id":"x","category":"{category}","read_models":[]}}'
     sandbox.fault(
@@ -107,7 +110,7 @@ def test_only_another_category_is_a_reason_to_leave_models_out(
     assert (run.bookmark("ats_offers", integration_id) is None) == (category == "HRIS")
 
 
-def test_an_integration_that_kombo_does_not_know_costs_one_request(sandbox: Sandbox) -> None:
+def test_an_unknown_integration_is_requested_once(sandbox: Sandbox) -> None:
     unknown = "personio:111111111111111111111111"
 
     run = run_tap(settings_for(sandbox, integration_ids=[unknown, *sandbox.integration_ids]))
@@ -123,8 +126,8 @@ def test_an_integration_that_kombo_does_not_know_costs_one_request(sandbox: Sand
     assert all(run.bookmark("ats_offers", known) for known in sandbox.integration_ids)
 
 
-def test_the_test_option_tells_what_each_integration_can_give(
-    sandbox: Sandbox, without_jobs: str
+def test_the_test_option_lists_the_supported_streams_of_each_integration(
+    sandbox: Sandbox, unsupporting: str
 ) -> None:
     run = run_tap(settings_for(sandbox), "--test")
 
@@ -134,11 +137,13 @@ def test_the_test_option_tells_what_each_integration_can_give(
     for line in lines:
         assert "ACTIVE" in line
         assert "ats_offers" in line
-        assert ("ats_jobs" in line) == (not line.startswith(without_jobs))
+        assert ("ats_jobs" in line) == (not line.startswith(unsupporting))
     assert not [r for r in sandbox.requests() if r.path.startswith("/ats/")]
 
 
-def test_the_test_option_names_what_is_wrong(sandbox: Sandbox) -> None:
+def test_the_test_option_reports_an_unknown_integration(
+    sandbox: Sandbox,
+) -> None:
     unknown = "personio:111111111111111111111111"
 
     run = run_tap(
@@ -151,8 +156,8 @@ def test_the_test_option_names_what_is_wrong(sandbox: Sandbox) -> None:
     assert unknown in error
 
 
-@pytest.mark.parametrize("fault", [{"hang": True}, {"status": 429}], ids=["hung", "waiting"])
-def test_the_test_option_ends_with_a_signal(sandbox: Sandbox, fault: dict[str, Any]) -> None:
+@pytest.mark.parametrize("fault", [{"hang": True}, {"status": 429}], ids=["request", "rate limit"])
+def test_a_signal_stops_the_test_option(sandbox: Sandbox, fault: dict[str, Any]) -> None:
     sandbox.fault(f"/integrations/{sandbox.integration_ids[0]}", **fault)
 
     with tap_process(settings_for(sandbox), "--test") as process:
@@ -165,7 +170,7 @@ def test_the_test_option_ends_with_a_signal(sandbox: Sandbox, fault: dict[str, A
     assert b"Traceback" not in stderr
 
 
-def test_the_test_option_proves_the_key(sandbox: Sandbox) -> None:
+def test_the_test_option_checks_the_key(sandbox: Sandbox) -> None:
     run = run_tap({**settings_for(sandbox), "api_key": "ks_dev_wrong_one"}, "--test")
 
     assert run.code == 1

@@ -1,4 +1,4 @@
-"""What records, pages and integrations cost, counted in calls: time depends on the machine."""
+"""The work for each page and record, counted in calls, because time depends on the machine."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ FEW, MANY = 200, 600
 
 @dataclass
 class Cost:
-    """What a run came to.
+    """The work of a run.
 
     Attributes:
-        calls: Of functions written in C, by name.
-        own: Of the tap's own functions, by module.
-        writes: To stdout.
-        requests: What Kombo was asked.
+        calls: Calls of functions written in C, by name.
+        own: Calls of the tap's functions, by module.
+        writes: Writes to stdout.
+        requests: Requests, by path.
     """
 
     calls: Counter[str] = field(default_factory=Counter)
@@ -67,12 +67,12 @@ def kombo() -> Iterator[Sandbox]:
 
 
 def cost_of(kombo: Sandbox, monkeypatch: pytest.MonkeyPatch, number: int) -> Cost:
-    """Count what it costs to read the offers of an integration."""
+    """Count the work of reading the offers of an integration."""
     cost = Cost()
     kombo.clear_requests()
     settings = settings_for(kombo, integration_ids=[kombo.integration_ids[number]])
     tap = TapKombo(config={**settings, "page_size": PAGE_SIZE}, catalog=catalog_with("ats_offers"))
-    # On a slow machine, a state more would come between the pages.
+    # On a slow machine, there would be more states between the pages.
     monkeypatch.setattr(writer, "STATE_INTERVAL", 3600.0)
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(Stdout(cost), write_through=True))  # type: ignore[type-var]
     threading.setprofile(cost.note)
@@ -98,13 +98,13 @@ PAGES = RECORDS // PAGE_SIZE
 @pytest.fixture(scope="module")
 def costs(kombo: Sandbox) -> tuple[Cost, Cost]:
     with pytest.MonkeyPatch.context() as monkeypatch:
-        cost_of(kombo, monkeypatch, 0)  # what is done for the first time only
+        cost_of(kombo, monkeypatch, 0)  # fills the caches
         few = cost_of(kombo, monkeypatch, 0)
         many = cost_of(kombo, monkeypatch, 1)
     return few, many
 
 
-def test_the_key_and_the_integration_are_asked_for_once_and_each_page_once(
+def test_api_key_and_integration_and_each_page_are_requested_once(
     costs: tuple[Cost, Cost], kombo: Sandbox
 ) -> None:
     _, many = costs
@@ -113,27 +113,33 @@ def test_the_key_and_the_integration_are_asked_for_once_and_each_page_once(
     assert many.requests == {"/check-api-key": 1, integration: 1, "/ats/offers": pages}
 
 
-def test_a_page_is_one_write(costs: tuple[Cost, Cost]) -> None:
+def test_page_is_one_write(costs: tuple[Cost, Cost]) -> None:
     few, many = costs
     assert many.writes - few.writes == PAGES
 
 
-def test_a_page_is_decoded_once_and_a_record_checked_once(costs: tuple[Cost, Cost]) -> None:
+def test_page_and_record_are_decoded_once(costs: tuple[Cost, Cost], kombo: Sandbox) -> None:
+    """A deleted record is decoded once more, for the time of its deletion."""
     few, many = costs
-    assert difference(few.calls, many.calls, "Decoder.decode") == PAGES + RECORDS
+    fewer_deleted, more_deleted = (
+        sum(record["remote_deleted_at"] is not None for record in kombo.records("ats_offers", i))
+        for i in kombo.integration_ids
+    )
+    deleted = more_deleted - fewer_deleted
+    assert difference(few.calls, many.calls, "Decoder.decode") == PAGES + RECORDS + deleted
 
 
-def test_a_record_goes_out_as_the_text_that_came(costs: tuple[Cost, Cost]) -> None:
+def test_record_is_emitted_unchanged(costs: tuple[Cost, Cost]) -> None:
     few, many = costs
     assert difference(few.calls, many.calls, "Encoder.encode", "Encoder.encode_lines") < RECORDS / 4
 
 
-def test_the_state_is_looked_up_for_a_page_and_not_for_a_record(costs: tuple[Cost, Cost]) -> None:
+def test_state_is_used_for_each_page_and_not_for_each_record(costs: tuple[Cost, Cost]) -> None:
     few, many = costs
-    assert 0 < difference(few.own, many.own, "bookmarks") <= 3 * PAGES
+    assert 0 < difference(few.own, many.own, "state") <= 3 * PAGES
 
 
-def test_calls_are_few(costs: tuple[Cost, Cost]) -> None:
+def test_calls_for_each_page_and_record_are_few(costs: tuple[Cost, Cost]) -> None:
     few, many = costs
     calls = difference(few.calls, many.calls) + difference(few.own, many.own)
     assert calls < 1_700 * PAGES + 8 * RECORDS

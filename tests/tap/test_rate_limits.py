@@ -1,4 +1,4 @@
-"""A rate limit is waited for, by all or by one, as long as `max_wait_seconds` allows."""
+"""Rate limits are waited out, for at most `max_wait_seconds`."""
 
 from __future__ import annotations
 
@@ -8,86 +8,87 @@ from typing import Any
 
 import pytest
 
-from kombo_sandbox import Sandbox
-from kombo_sandbox.handle import Request
-from tap_kombo.times import read_time, write_time
-from tests.tap_run import Haste, TapRun, catalog_with, run_tap, settings_for, state_at
+from kombo_sandbox import Request, Sandbox
+from tap_kombo.times import format_time, parse_time
+from tests.tap_run import (
+    Speedup,
+    TapRun,
+    catalog_with,
+    run_tap,
+    settings_for,
+    state_with_bookmark,
+)
 
 OFFERS = catalog_with("ats_offers")
 LOG_URL = "https://app.kombo.dev/my-prod/logs?interactionId=123456"
 KEY_LIMIT = "PLATFORM.RATE_LIMIT_EXCEEDED"
 TOOL_LIMIT = "REMOTE.RATE_LIMIT_EXCEEDED"
 
-CLOSINGS: dict[str, tuple[int, dict[str, str]]] = {
-    # which of the requests for offers is answered so, and with what: all say two seconds
+TWO_SECONDS: dict[str, tuple[int, dict[str, str]]] = {
     "ratelimit-reset": (10, {"ratelimit-reset": "2"}),
-    "Retry-After in seconds": (30, {"Retry-After": "2", "ratelimit-reset": "60"}),
-    "Retry-After as a date": (
+    "Retry-After": (30, {"Retry-After": "2", "ratelimit-reset": "60"}),
+    "Retry-After is not in seconds": (
         50,
-        {
-            "Date": "Sun, 01 Mar 2026 12:00:00 GMT",
-            "Retry-After": "Sun, 01 Mar 2026 12:00:02 GMT",
-            "ratelimit-reset": "60",
-        },
+        {"Retry-After": "Sun, 01 Mar 2026 12:00:02 GMT", "ratelimit-reset": "2"},
     ),
-    "the last request that is allowed": (
-        70,
-        {"ratelimit-remaining": "0", "ratelimit-reset": "2"},
-    ),
+    "the last allowed request": (70, {"ratelimit-remaining": "0", "ratelimit-reset": "2"}),
 }
+"""The number of a request for offers, and headers of its response that ask to wait two seconds"""
 
 
 @dataclass(frozen=True)
-class Closed:
+class LimitedRun:
     run: TapRun
     requests: list[Request]
     is_complete: bool
 
 
 @pytest.fixture(scope="module")
-def closed(shared_sandbox: Sandbox) -> Closed:
-    """Run with eight requests in flight, while the key's limit is spent four times."""
+def limited(shared_sandbox: Sandbox) -> LimitedRun:
+    """Run with eight requests in flight, while the API key's rate limit is reached four times."""
     sandbox = shared_sandbox
     sandbox.clear_faults()
     sandbox.clear_requests()
-    for number, headers in CLOSINGS.values():
-        is_answered = "ratelimit-remaining" in headers
+    for number, headers in TWO_SECONDS.values():
+        is_success = "ratelimit-remaining" in headers
         sandbox.fault(
             "/ats/offers",
             skip=number,
             count=1,
             headers=headers,
-            status=None if is_answered else 429,
-            code=None if is_answered else KEY_LIMIT,
+            status=None if is_success else 429,
+            code=None if is_success else KEY_LIMIT,
         )
     sandbox.fault(delay=0.05)
     run = run_tap(settings_for(sandbox, page_size=15, concurrency=8), catalog=OFFERS)
-    truth = sorted(record["id"] for record in sandbox.records("ats_offers"))
-    asked = [request for request in sandbox.requests() if request.path == "/ats/offers"]
-    return Closed(run, asked, run.ids("ats_offers") == truth)
+    expected = sorted(record["id"] for record in sandbox.records("ats_offers"))
+    requests = [request for request in sandbox.requests() if request.path == "/ats/offers"]
+    return LimitedRun(run, requests, run.ids("ats_offers") == expected)
 
 
-@pytest.mark.parametrize("name", CLOSINGS)
-def test_no_thread_asks_while_the_keys_limit_is_spent(closed: Closed, name: str) -> None:
-    earlier = list(CLOSINGS).index(name)
-    closing = closed.requests[CLOSINGS[name][0] + earlier]
-    assert closing.ended is not None
+@pytest.mark.parametrize("name", TWO_SECONDS)
+def test_no_thread_sends_a_request_while_the_keys_rate_limit_is_exhausted(
+    limited: LimitedRun, name: str
+) -> None:
+    earlier_faults = list(TWO_SECONDS).index(name)
+    last = limited.requests[TWO_SECONDS[name][0] + earlier_faults]
+    assert last.ended is not None
 
-    after = [r.started - closing.ended for r in closed.requests if r.started > closing.ended]
+    seconds = [r.started - last.ended for r in limited.requests if r.started > last.ended]
 
-    # What is on its way at that moment is on its way.
-    assert not [seconds for seconds in after if 0.8 < seconds < 1.95]
-    assert len([seconds for seconds in after if seconds <= 0.8]) <= 8
-    assert 2 <= min(seconds for seconds in after if seconds > 0.8) < 30
-
-
-def test_a_spent_limit_loses_nothing_and_is_no_failure(closed: Closed) -> None:
-    assert closed.run.code == 0
-    assert closed.run.errors == closed.run.warnings == []
-    assert closed.is_complete
+    # Requests that were already being sent arrive in the first moments.
+    assert not [s for s in seconds if 0.8 < s < 1.95]
+    assert len([s for s in seconds if s <= 0.8]) <= 8
+    assert 2 <= min(s for s in seconds if s > 0.8) < 30
 
 
-def test_all_who_come_back_at_once_get_through_in_the_end(sandbox: Sandbox) -> None:
+def test_a_rate_limit_that_was_waited_out_loses_nothing(limited: LimitedRun) -> None:
+    assert limited.run.code == 0
+    assert limited.run.errors == limited.run.warnings == []
+    assert limited.is_complete
+
+
+def test_many_threads_get_through_a_small_rate_limit(sandbox: Sandbox) -> None:
     sandbox.rate_limit(20, 1)
     try:
         run = run_tap(settings_for(sandbox, page_size=50, concurrency=32), catalog=OFFERS)
@@ -98,71 +99,59 @@ def test_all_who_come_back_at_once_get_through_in_the_end(sandbox: Sandbox) -> N
     assert run.ids("ats_offers") == sorted(r["id"] for r in sandbox.records("ats_offers"))
 
 
-ODD_LIMITS: dict[str, dict[str, Any]] = {
-    # what a read meets, all of which it gets over
-    "ten limits": {"code": KEY_LIMIT, "count": 10, "headers": {"ratelimit-reset": "0"}},
-    "nothing": {"code": KEY_LIMIT, "count": 1, "headers": {"ratelimit-reset": ""}},
-    "nothing, and no code": {"count": 1, "headers": {"ratelimit-reset": ""}},
-    "words": {"code": KEY_LIMIT, "count": 1, "headers": {"ratelimit-reset": "soon"}},
-    "below zero": {"code": KEY_LIMIT, "count": 1, "headers": {"ratelimit-reset": "-5"}},
-    "no number": {"code": KEY_LIMIT, "count": 1, "headers": {"ratelimit-reset": "NaN"}},
-    "endless": {"code": KEY_LIMIT, "count": 1, "headers": {"ratelimit-reset": "Infinity"}},
-    "a past date": {
-        "code": KEY_LIMIT,
-        "count": 1,
-        "headers": {
-            "Date": "Sun, 01 Mar 2026 12:00:00 GMT",
-            "Retry-After": "Sun, 01 Mar 2020 12:00:00 GMT",
-        },
-    },
-    "a broken date": {
-        "code": KEY_LIMIT,
-        "count": 1,
-        "headers": {"Retry-After": "Sun, 01 Mar", "ratelimit-reset": "0"},
-    },
-}
+@pytest.mark.parametrize(
+    ("headers", "count"),
+    [
+        pytest.param({"ratelimit-reset": "0"}, 10, id="zero, ten times"),
+        pytest.param({"ratelimit-reset": ""}, 1, id="empty"),
+        pytest.param({"ratelimit-reset": "soon"}, 1, id="a word"),
+        pytest.param({"ratelimit-reset": "-5"}, 1, id="negative"),
+        pytest.param({"ratelimit-reset": "NaN"}, 1, id="NaN"),
+        pytest.param({"ratelimit-reset": "Infinity"}, 1, id="Infinity"),
+        pytest.param(
+            {"Retry-After": "Sun, 01 Mar 2020 12:00:00 GMT", "ratelimit-reset": ""}, 1, id="a date"
+        ),
+    ],
+)
+def test_a_rate_limit_of_unknown_length_is_retried_with_backoff(
+    sandbox: Sandbox, headers: dict[str, str], count: int
+) -> None:
+    integration_id = sandbox.integration_ids[0]
+    sandbox.fault("/ats/offers", status=429, code=KEY_LIMIT, count=count, headers=headers)
+
+    run = run_tap(
+        settings_for(sandbox, integration_ids=[integration_id]), catalog=OFFERS, speedup=Speedup()
+    )
+
+    assert run.code == 0, run.stderr
+    assert run.bookmark("ats_offers", integration_id)
 
 
-def test_a_limit_that_does_not_say_how_long_is_tried_again() -> None:
-    with Sandbox(integrations=len(ODD_LIMITS) + 1, offers=30, seed=2) as sandbox:
-        *limited, last = sandbox.integration_ids
-        for integration_id, fault in zip(limited, ODD_LIMITS.values(), strict=True):
-            sandbox.fault("/ats/offers", integration_id=integration_id, status=429, **fault)
-        # An answer that announces a limit without end is not a refusal.
-        sandbox.fault(
-            "/ats/offers",
-            integration_id=last,
-            headers={"ratelimit-remaining": "0", "ratelimit-reset": "9999999999"},
-        )
+def test_a_successful_response_that_announces_an_endless_limit_is_used(sandbox: Sandbox) -> None:
+    endless = {"ratelimit-remaining": "0", "ratelimit-reset": "9999999999"}
+    sandbox.fault("/ats/offers", headers=endless)
 
-        run = run_tap(settings_for(sandbox, page_size=10, max_wait_seconds=60), catalog=OFFERS)
+    run = run_tap(settings_for(sandbox, page_size=100), catalog=OFFERS)
 
-        assert run.code == 0, run.stderr
-        assert run.ids("ats_offers") == sorted(r["id"] for r in sandbox.records("ats_offers"))
+    assert run.code == 0, run.stderr
+    assert run.ids("ats_offers") == sorted(r["id"] for r in sandbox.records("ats_offers"))
 
 
-def test_a_limit_may_be_waited_for_a_thousand_times(sandbox: Sandbox) -> None:
+def test_a_rate_limit_may_be_reached_a_thousand_times(sandbox: Sandbox) -> None:
     integration_id = sandbox.integration_ids[0]
     sandbox.fault(
-        "/ats/offers",
-        integration_id=integration_id,
-        status=429,
-        code=TOOL_LIMIT,
-        count=1100,
-        headers={"ratelimit-reset": ""},
+        "/ats/offers", status=429, code=TOOL_LIMIT, count=1100, headers={"ratelimit-reset": ""}
     )
     settings = settings_for(sandbox, integration_ids=[integration_id], max_wait_seconds=86_400)
 
-    run = run_tap(settings, catalog=OFFERS, haste=Haste(shorter=1e9))
+    run = run_tap(settings, catalog=OFFERS, speedup=Speedup(factor=1e9))
 
     assert run.code == 0, run.stderr
-    assert run.ids("ats_offers")
+    assert run.bookmark("ats_offers", integration_id)
 
 
 @pytest.mark.parametrize("code", [KEY_LIMIT, TOOL_LIMIT])
-def test_a_limit_that_lasts_as_long_as_is_waited_for_is_waited_for(
-    sandbox: Sandbox, code: str
-) -> None:
+def test_a_rate_limit_of_max_wait_seconds_is_waited_out(sandbox: Sandbox, code: str) -> None:
     sandbox.fault("/ats/offers", status=429, code=code, count=1, headers={"Retry-After": "2"})
     settings = settings_for(sandbox, max_wait_seconds=2, concurrency=1)
 
@@ -175,7 +164,7 @@ def test_a_limit_that_lasts_as_long_as_is_waited_for_is_waited_for(
 @pytest.mark.parametrize(
     ("max_wait", "reset"), [(0, "1"), (5, "900"), (300, "99999999999999999999")]
 )
-def test_a_limit_that_lasts_too_long_fails_each_read_and_sends_no_useless_requests(
+def test_a_longer_rate_limit_of_the_key_fails_all_reads_without_more_requests(
     sandbox: Sandbox, max_wait: int, reset: str
 ) -> None:
     sandbox.fault(
@@ -185,22 +174,23 @@ def test_a_limit_that_lasts_too_long_fails_each_read_and_sends_no_useless_reques
         log_url=LOG_URL,
         headers={"ratelimit-reset": reset},
     )
-    moment = write_time(read_time(sandbox.clock()) - timedelta(hours=1))
+    earlier = format_time(parse_time(sandbox.clock()) - timedelta(hours=1))
+    before = state_with_bookmark(earlier, sandbox.integration_ids)
     settings = settings_for(sandbox, max_wait_seconds=max_wait, concurrency=1)
 
-    run = run_tap(settings, catalog=OFFERS, state=state_at(moment, sandbox.integration_ids))
+    run = run_tap(settings, catalog=OFFERS, state=before)
 
     assert run.code == 1
     assert len([r for r in sandbox.requests() if r.path == "/ats/offers"]) == 1
     for integration_id in sandbox.integration_ids:
+        assert run.bookmark("ats_offers", integration_id) == earlier
         [error] = [e for e in run.errors if integration_id in e]
-        assert f"{KEY_LIMIT} (HTTP 429, {LOG_URL}). The key's rate limit is spent." in error
+        assert f"{KEY_LIMIT} (HTTP 429, {LOG_URL})." in error
         assert "`max_wait_seconds`" in error
-        assert run.partition("ats_offers", integration_id)["replication_key_value"] == moment
 
 
-def test_a_tools_limit_makes_only_its_own_integration_wait(sandbox: Sandbox) -> None:
-    waiting, failing, well = sandbox.integration_ids
+def test_a_rate_limit_of_a_tool_applies_to_its_integration_only(sandbox: Sandbox) -> None:
+    waiting, failing, unlimited = sandbox.integration_ids
     for integration_id, seconds in [(waiting, "3"), (failing, "900")]:
         sandbox.fault(
             "/ats/offers",
@@ -208,7 +198,7 @@ def test_a_tools_limit_makes_only_its_own_integration_wait(sandbox: Sandbox) -> 
             status=429,
             code=TOOL_LIMIT,
             log_url=LOG_URL,
-            # The key's own window says nothing about the tool.
+            # `ratelimit-reset` is about the API key, not about the tool.
             headers={"Retry-After": seconds, "ratelimit-reset": "600"},
             count=1,
         )
@@ -223,10 +213,37 @@ def test_a_tools_limit_makes_only_its_own_integration_wait(sandbox: Sandbox) -> 
     )
     assert run.bookmark("ats_offers", failing) is None
     assert run.bookmark("ats_offers", waiting)
-    assert run.bookmark("ats_offers", well)
-    asked = [r for r in sandbox.requests() if r.path == "/ats/offers"]
-    assert len([r for r in asked if r.integration_id == failing]) == 1
-    limited, again = [r.started for r in asked if r.integration_id == waiting][:2]
-    assert again - limited > 2.9
-    meanwhile = [r for r in asked if r.integration_id == well and limited < r.started < again]
-    assert len(meanwhile) >= 5
+    assert run.bookmark("ats_offers", unlimited)
+    requests = [r for r in sandbox.requests() if r.path == "/ats/offers"]
+    assert len([r for r in requests if r.integration_id == failing]) == 1
+    limited, retried = [r.started for r in requests if r.integration_id == waiting][:2]
+    assert retried - limited > 2.9
+    others = [r for r in requests if r.integration_id == unlimited]
+    assert len([r for r in others if limited < r.started < retried]) >= 5
+
+
+def test_a_long_wait_is_logged_once_with_its_reason(sandbox: Sandbox) -> None:
+    """The second and the third integration wait for the same reason."""
+    limits = dict(zip(sandbox.integration_ids, (KEY_LIMIT, TOOL_LIMIT, TOOL_LIMIT), strict=True))
+    for integration_id, code in limits.items():
+        limit: dict[str, Any] = {"status": 429, "code": code, "headers": {"Retry-After": "2.6"}}
+        sandbox.fault("/ats/offers", integration_id=integration_id, count=1, **limit)
+
+    run = run_tap(settings_for(sandbox), catalog=OFFERS)
+
+    assert run.code == 0
+    waits = sorted(line for line in run.log if "waiting" in line)
+    assert all(line.startswith("INFO") for line in waits)
+    key, tool = waits
+    assert key.endswith(f"{KEY_LIMIT}; waiting 3 seconds.")
+    assert tool.endswith(f"{TOOL_LIMIT}; waiting 3 seconds.")
+
+
+def test_a_short_wait_is_not_logged(sandbox: Sandbox) -> None:
+    limit = {"Retry-After": "1"}
+    sandbox.fault("/ats/offers", status=429, code=KEY_LIMIT, count=1, headers=limit)
+
+    run = run_tap(settings_for(sandbox), catalog=OFFERS)
+
+    assert run.code == 0
+    assert not [line for line in run.log if "waiting" in line]

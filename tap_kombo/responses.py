@@ -1,0 +1,153 @@
+"""The shapes of Kombo's responses, and which models an integration supports.
+
+Records stay JSON text here: their syntax is checked, their fields are not decoded. A field that
+Kombo promises must be present: without `next` a page is not the last one, and without `results`
+it is not an empty one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+Fields = dict[str, msgspec.Raw]
+"""The fields of an object: name -> JSON text."""
+
+CATEGORIES = frozenset({"ats", "hris", "lms", "assessment"})
+"""Kombo's categories of tools, as they start the names of its models: `ats_offers`."""
+
+
+def _check_objects(records: Iterable[msgspec.Raw]) -> None:
+    if not all(memoryview(record)[0] == ord("{") for record in records):
+        raise ValueError("a record is not an object")
+
+
+class Envelope(msgspec.Struct, Generic[T]):
+    """A successful response."""
+
+    status: Literal["success"]
+    data: T
+
+
+class ErrorDetails(msgspec.Struct):
+    code: str | None = None
+    log_url: str | None = None
+
+
+class ErrorEnvelope(msgspec.Struct):
+    """An error response, whatever its HTTP status: https://docs.kombo.dev/guides/errors."""
+
+    status: Literal["error"]
+    error: ErrorDetails
+
+
+class PageData(msgspec.Struct):
+    """The `data` of a page; `next` is the cursor of the following page, null on the last one."""
+
+    next: Annotated[str, msgspec.Meta(min_length=1)] | None
+    results: list[msgspec.Raw]
+
+    def __post_init__(self) -> None:
+        _check_objects(self.results)
+
+
+class PackageData(msgspec.Struct):
+    """The `data` of `/assessment/packages`, which is not paged."""
+
+    packages: list[msgspec.Raw]
+
+    def __post_init__(self) -> None:
+        _check_objects(self.packages)
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseFormat:
+    """Where an endpoint's response has its records.
+
+    Attributes:
+        decoder: Decodes the response.
+        records: Returns the records in its `data`.
+    """
+
+    decoder: msgspec.json.Decoder[Envelope[Any]]
+    records: Callable[[Any], list[msgspec.Raw]]
+
+
+ROWS = msgspec.json.Decoder(list[Fields])
+DETAILS = msgspec.json.Decoder(Envelope[Fields])
+"""The details of an integration: `GET /integrations/{integration_id}`"""
+
+PAGES = ResponseFormat(msgspec.json.Decoder(Envelope[PageData]), lambda data: data.results)
+PACKAGES = ResponseFormat(msgspec.json.Decoder(Envelope[PackageData]), lambda data: data.packages)
+INTEGRATION = ResponseFormat(
+    DETAILS, lambda data: _encode([{k: v for k, v in data.items() if k != "read_models"}])
+)
+"""The integration is one record, without its models."""
+INTEGRATION_MODELS = ResponseFormat(DETAILS, lambda data: _encode(ROWS.decode(data["read_models"])))
+"""Each of the integration's models is a record."""
+
+
+def _encode(rows: Iterable[Fields]) -> list[msgspec.Raw]:
+    return [msgspec.Raw(msgspec.json.encode(row)) for row in rows]
+
+
+class ReadModel(msgspec.Struct):
+    """A model in an integration's details."""
+
+    id: str
+    is_available: bool | None = None
+
+
+READ_MODELS = msgspec.json.Decoder(list[ReadModel])
+
+
+def is_available(details: Fields, model: str) -> bool | None:
+    """Return whether an integration has a model, by its details.
+
+    Args:
+        details: The integration's details.
+        model: Kombo's name of the model. A stream that is not a model is always available.
+
+    Returns:
+        None if the details leave it open, so the model's endpoint has to be requested.
+    """
+    category, is_model, _ = model.partition("_")
+    if not is_model or category not in CATEGORIES:
+        return True
+    try:
+        read_models = READ_MODELS.decode(details["read_models"])
+        own_category = msgspec.json.decode(details["category"], type=str)
+    except (KeyError, msgspec.DecodeError):
+        return None
+    for read_model in read_models:
+        if read_model.id == model:
+            return read_model.is_available
+    return False if own_category.lower() in CATEGORIES - {category} else None
+
+
+class Tool(msgspec.Struct):
+    label: str | None = None
+
+
+class Description(msgspec.Struct):
+    """The part of an integration's details that a person wants to read."""
+
+    tool: Tool = msgspec.field(default_factory=Tool)
+    category: str | None = None
+    status: str | None = None
+    setup_status: str | None = None
+
+
+def describe(details: Fields) -> str:
+    """Describe an integration in a few words: "Personio, HRIS, ACTIVE, COMPLETED"."""
+    try:
+        found = msgspec.json.decode(msgspec.json.encode(details), type=Description)
+    except msgspec.ValidationError:
+        found = Description()
+    words = (found.tool.label, found.category, found.status, found.setup_status)
+    return ", ".join(filter(None, words))

@@ -1,0 +1,270 @@
+"""The state: a bookmark for each stream and integration, and where a cut-off read resumes.
+
+The format is the SDK's, with a partition for each integration:
+
+    {"bookmarks": {"ats_offers": {"partitions": [{
+        "context": {"integration_id": "personio:..."},
+        "replication_key": "changed_at",
+        "replication_key_value": "2026-01-31T02:00:00.000Z",
+        "filters": "9f86d081884c7d65",
+        "pages": 31,
+        "resume": {"cursor": "...", "started": "...", "since": "...", "filters": "..."}
+    }]}}}
+
+A record's `changed_at` cannot be the bookmark: nested changes do not move it, and pages have no
+order. So the bookmark is the time when the last complete read started, by Kombo's clock, which is
+Kombo's advice: https://docs.kombo.dev/ats/getting-started/fetching-data
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pendulum
+
+from tap_kombo.errors import InputError
+from tap_kombo.reader import Page, ResumePoint, Start
+from tap_kombo.times import format_time, parse_time
+
+logger = logging.getLogger("tap-kombo")
+
+DELETIONS_KEPT = timedelta(days=14)
+"""How long Kombo returns deleted records before it empties them."""
+
+
+class PartitionState(msgspec.Struct, omit_defaults=True):
+    """The state of one stream of one integration.
+
+    Attributes:
+        context: The SDK's context, with the `integration_id`.
+        replication_key: `changed_at`, beside a bookmark.
+        replication_key_value: The bookmark.
+        filters: The fingerprint of the filters that the bookmark was set with, if there were any.
+        pages: The length of the last read, if it had several pages: the longest are read first.
+        resume: Where to resume, while a read has not finished.
+    """
+
+    context: dict[str, Any]
+    replication_key: str | None = None
+    replication_key_value: str | None = None
+    filters: str | None = None
+    pages: int | None = None
+    resume: ResumePoint | None = None
+
+    @property
+    def bookmark(self) -> datetime | None:
+        value = self.replication_key_value
+        return None if value is None else parse_time(value)
+
+    @property
+    def integration_id(self) -> str:
+        return str(self.context["integration_id"])
+
+
+class StreamState(msgspec.Struct):
+    partitions: list[PartitionState] = []
+
+
+class State:
+    """The state of a run.
+
+    Args:
+        state: The state that the run starts with; it is not changed.
+        fingerprints: The fingerprint of each stream's filters, None where all records are read.
+        start_date: Where the first read of an integration starts; None for everything.
+
+    Raises:
+        InputError: It is not a state of this tap.
+    """
+
+    def __init__(
+        self,
+        state: Mapping[str, Any],
+        *,
+        fingerprints: Mapping[str, str | None],
+        start_date: datetime | None,
+    ) -> None:
+        self._fingerprints = fingerprints
+        self._start_date = start_date
+        self._other_streams = {
+            stream: value
+            for stream, value in state.get("bookmarks", {}).items()
+            if stream not in fingerprints
+        }
+        self._partitions = {
+            stream: _partitions(stream, value)
+            for stream, value in state.get("bookmarks", {}).items()
+            if stream in fingerprints
+        }
+        self._pages: Counter[tuple[str, str]] = Counter()
+        self._warned: set[str] = set()
+
+    @property
+    def value(self) -> dict[str, Any]:
+        """The value of a STATE message."""
+        own = {
+            stream: StreamState(list(partitions.values()))
+            for stream, partitions in self._partitions.items()
+        }
+        return {"bookmarks": {**self._other_streams, **own}}
+
+    def starts(
+        self, integration_id: str, streams: Iterable[str], now: datetime | None
+    ) -> dict[str, Start]:
+        """Return where the reads of an integration's incremental streams start.
+
+        Args:
+            integration_id: The integration.
+            streams: The names of its incremental streams.
+            now: Kombo's time; None if it is not known.
+        """
+        starts = {stream: self._start(stream, integration_id, now) for stream in streams}
+        for problem in {start.problem for start in starts.values() if start.problem}:
+            logger.warning(
+                "%s (%s): %s; reading again from the start.",
+                ", ".join(stream for stream, start in starts.items() if start.problem == problem),
+                integration_id,
+                problem,
+            )
+        return starts
+
+    def _start(self, stream: str, integration_id: str, now: datetime | None) -> Start:
+        partition = self._partition(stream, integration_id) or PartitionState({})
+        fingerprint = self._fingerprints[stream]
+        last, resume = partition.bookmark, partition.resume
+        bookmark = last if partition.filters == fingerprint else None
+        if resume and resume.filters != fingerprint:
+            resume = None
+        if last and not bookmark:
+            self._warn_of_changed_filters(stream)
+        # Before the first bookmark, the first read may have been cut off long ago.
+        reference = bookmark or (resume.started_at if resume else None)
+        problem = None
+        if now and max(filter(None, (last, reference)), default=now) > now:
+            return Start(problem="the bookmark is ahead of Kombo's clock")
+        if now and reference and reference < now - DELETIONS_KEPT:
+            age = pendulum.instance(now).diff(pendulum.instance(reference)).in_hours()
+            problem = (
+                f"the last read was {pendulum.duration(hours=age).in_words()} ago, and Kombo keeps "
+                f"deletions for {DELETIONS_KEPT.days} days"
+            )
+        since = bookmark
+        if problem or not bookmark:
+            # The changes between the last read and a later `start_date` are not left out.
+            since = min(self._start_date, last) if self._start_date and last else self._start_date
+        if resume and (resume.since != _format(since) or _is_stale(resume, now)):
+            resume = None
+        return Start(since, bookmark, resume, problem)
+
+    def pages(self, stream: str, integration_id: str) -> int:
+        """Return how many pages the last read had, or has had until it was cut off."""
+        partition = self._partition(stream, integration_id)
+        return (partition and partition.pages) or 1
+
+    def page_written(self, page: Page) -> None:
+        """Move the bookmark after the last page; note after another one where the read resumes."""
+        partition = page.partition
+        stream, integration_id = partition.stream, partition.integration_id
+        pages = self._pages[stream, integration_id]
+        if page.cursor:
+            state = self._own_partition(stream, integration_id)
+            state.pages = self._pages[stream, integration_id] = pages + 1
+            if partition.is_incremental:
+                state.resume = ResumePoint(
+                    page.cursor,
+                    format_time(page.started),
+                    _format(partition.start.since),
+                    self._fingerprints[stream],
+                )
+            return
+        if not partition.is_incremental and not self._partition(stream, integration_id):
+            return  # a complete read in one page leaves nothing to note
+        state = self._own_partition(stream, integration_id)
+        state.resume = None
+        state.pages = pages + 1 if pages else None
+        if partition.is_incremental:
+            state.replication_key = "changed_at"
+            state.replication_key_value = format_time(partition.bookmark_after(page.started))
+            state.filters = self._fingerprints[stream]
+
+    def _warn_of_changed_filters(self, stream: str) -> None:
+        if stream not in self._warned:
+            self._warned.add(stream)
+            logger.warning(
+                "%s: `filters` or `include_deleted` have changed since the last run; the stream is "
+                "read completely.",
+                stream,
+            )
+
+    def _partition(self, stream: str, integration_id: str) -> PartitionState | None:
+        return self._partitions.get(stream, {}).get(integration_id)
+
+    def _own_partition(self, stream: str, integration_id: str) -> PartitionState:
+        partitions = self._partitions.setdefault(stream, {})
+        if integration_id not in partitions:
+            partitions[integration_id] = PartitionState({"integration_id": integration_id})
+        return partitions[integration_id]
+
+
+def _format(since: datetime | None) -> str | None:
+    return format_time(since) if since else None
+
+
+def _is_stale(resume: ResumePoint, now: datetime | None) -> bool:
+    return now is not None and not now - DELETIONS_KEPT <= resume.started_at <= now
+
+
+def _partitions(stream: str, value: object) -> dict[str, PartitionState]:
+    """Convert a stream's partitions: integration -> partition.
+
+    Of several for one integration, the earliest bookmark is used, which loses nothing.
+    """
+    index: dict[str, PartitionState] = {}
+    try:
+        for partition in msgspec.convert(value, StreamState).partitions:
+            _ = partition.resume and partition.resume.started_at
+            other = index.get(partition.integration_id, partition)
+            index[partition.integration_id] = min(
+                other, partition, key=lambda p: p.bookmark or datetime.min.replace(tzinfo=UTC)
+            )
+    except KeyError:
+        problem = "a partition's context has no `integration_id`"
+    except (msgspec.ValidationError, ValueError) as error:
+        problem = str(error)
+    else:
+        return index
+    raise InputError(
+        f"State: the bookmark of {stream} is not valid ({problem}). Use a state that tap-kombo "
+        "has emitted, or start without one."
+    )
+
+
+def check_state(state: object, streams: Iterable[str]) -> dict[str, Any]:
+    """Check that a state is this tap's; another one would have everything read again.
+
+    Args:
+        state: The content of the state file; None without one.
+        streams: The names of the tap's streams.
+
+    Raises:
+        InputError: It is not a Singer state, or another tap's.
+    """
+    if state is None or state == {}:
+        return {}
+    if not isinstance(state, dict) or not isinstance(state.get("bookmarks"), dict):
+        raise InputError(
+            "State: the object has no `bookmarks`. Use the `value` of a STATE message, or "
+            "Meltano's `singer_state`."
+        )
+    bookmarks: dict[str, Any] = state["bookmarks"]
+    if bookmarks and not bookmarks.keys() & set(streams):
+        raise InputError(
+            f"State: the bookmarks are another tap's ({', '.join(sorted(bookmarks))}). Use a state "
+            "that tap-kombo has emitted, or start without one."
+        )
+    return state

@@ -1,0 +1,161 @@
+"""The SDK's stream maps: checked before the run, applied to decoded records.
+
+A map is there to keep something back, and the SDK ignores a map for a stream or a field that does
+not exist. Here a typo is rejected, so that it does not leak a column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from importlib import resources
+from typing import Any
+
+import msgspec
+from singer_sdk import Stream
+from singer_sdk.mapper import (
+    MAPPER_ALIAS_OPTION,
+    MAPPER_ELSE_OPTION,
+    MAPPER_FILTER_OPTION,
+    MAPPER_KEY_PROPERTIES_OPTION,
+    MAPPER_SOURCE_OPTION,
+    NULL_STRING,
+    RemoveRecordTransform,
+    SameRecordTransform,
+    StreamMap,
+)
+
+from tap_kombo import errors
+from tap_kombo.errors import KomboError
+from tap_kombo.records import ENCODER
+from tap_kombo.settings import did_you_mean
+from tap_kombo.validation import Schema
+
+OPTIONS = {
+    MAPPER_ALIAS_OPTION,
+    MAPPER_ELSE_OPTION,
+    MAPPER_FILTER_OPTION,
+    MAPPER_KEY_PROPERTIES_OPTION,
+    MAPPER_SOURCE_OPTION,
+}
+"""Keys of a map that are not fields."""
+
+
+def check(stream_maps: Mapping[str, object] | None, streams: Iterable[str]) -> Iterator[str]:
+    """Check the setting `stream_maps`; the SDK checks its types and expressions.
+
+    Args:
+        stream_maps: Stream name or pattern -> map; None without any.
+        streams: The names of the tap's streams.
+
+    Yields:
+        A sentence for each mistake.
+    """
+    names = list(streams)
+    mapped_by: dict[str, str] = {}
+    for key, definition in (stream_maps or {}).items():
+        if key == MAPPER_ELSE_OPTION:
+            continue
+        source = _source(key, definition)
+        matching = [name for name in names if fnmatchcase(name, source)]
+        if not matching:
+            yield (
+                f"`stream_maps.{key}`: there is no stream {source}{did_you_mean(source, names)}. "
+                "Use the name of a stream, or remove the map."
+            )
+            continue
+        # The SDK applies only the last of several maps, and a copy does not replace its original.
+        is_copy = isinstance(definition, dict) and MAPPER_SOURCE_OPTION in definition
+        outputs = [name for name in names if fnmatchcase(name, key)] if is_copy else matching
+        if repeated := [name for name in outputs if is_copy or name in mapped_by]:
+            yield (
+                f"`stream_maps.{key}`: another map or stream already makes {repeated[0]}. Write "
+                "one map for each stream, and give copies another name."
+            )
+        if not is_copy:
+            mapped_by.update((name, key) for name in matching)
+        if isinstance(definition, dict):
+            yield from _check_removed_fields(key, definition, matching)
+
+
+def _check_removed_fields(
+    key: str, definition: Mapping[str, object], streams: list[str]
+) -> Iterator[str]:
+    fields = {field for stream in streams for field in _fields(stream)}
+    for field, expression in definition.items():
+        is_removed = expression is None or expression == NULL_STRING
+        if is_removed and field not in fields | OPTIONS:
+            yield (
+                f"`stream_maps.{key}`: there is no field {field}{did_you_mean(field, fields)}. "
+                "Remove an existing field."
+            )
+
+
+def _fields(stream: str) -> Iterable[str]:
+    schema = (resources.files("tap_kombo") / "schemas" / f"{stream}.json").read_bytes()
+    properties: dict[str, object] = msgspec.json.decode(schema)["properties"]
+    return properties
+
+
+def _source(key: str, definition: object) -> str:
+    """Return the stream, or the pattern of streams, that a map is for."""
+    return str(definition.get(MAPPER_SOURCE_OPTION, key) if isinstance(definition, dict) else key)
+
+
+def mapped_fields(stream_maps: Mapping[str, object], stream: str) -> frozenset[str]:
+    """Return the fields of a stream that a map of it changes, removes or adds."""
+    mapped = {
+        field
+        for key, definition in stream_maps.items()
+        if isinstance(definition, dict) and fnmatchcase(stream, _source(key, definition))
+        for field in definition
+    }
+    # `__else__` removes all fields that the map does not name.
+    removes_others = MAPPER_ELSE_OPTION in mapped
+    return frozenset(mapped.union(_fields(stream)) if removes_others else mapped)
+
+
+def flattenable(schema: Schema) -> dict[str, Any]:
+    """Remove empty `properties`, so that flattening keeps free-form objects as JSON text.
+
+    The SDK's flattening makes a column for each property of an object, none if there are none, and
+    one for an object without `properties`.
+    """
+    flat = {name: value for name, value in schema.items() if name != "properties"}
+    if properties := schema.get("properties"):
+        flat["properties"] = {name: flattenable(field) for name, field in properties.items()}
+    return flat
+
+
+def custom_maps(stream: Stream) -> list[StreamMap]:
+    """Return the maps of a stream; none if its records stay as they are."""
+    maps = stream.stream_maps
+    if all(isinstance(m, SameRecordTransform) and not m.flattening_enabled for m in maps):
+        return []
+    return list(maps)
+
+
+def is_removed(stream: Stream) -> bool:
+    """Return whether stream maps remove the complete stream, so that it need not be read."""
+    return all(isinstance(m, RemoveRecordTransform) for m in stream.stream_maps)
+
+
+def apply(maps: Iterable[StreamMap], record: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
+    """Apply stream maps to a record.
+
+    Yields:
+        The name of a stream, and the record as JSON.
+
+    Raises:
+        KomboError: An expression failed, or its result is not JSON. The error holds nothing of
+            the record.
+    """
+    for stream_map in maps:
+        try:
+            result = stream_map.transform(record)
+            text = ENCODER.encode(result)
+        except Exception as error:  # noqa: BLE001  # an expression can raise anything
+            problem = f"The stream map of {stream_map.stream_alias} raised {type(error).__name__}"
+            raise KomboError(errors.FAILED_MAP, problem) from None
+        if result is not None:
+            yield stream_map.stream_alias, text

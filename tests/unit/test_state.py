@@ -1,0 +1,362 @@
+"""Where reads start, by a state and Kombo's clock; without a run of the tap."""
+
+from __future__ import annotations
+
+import copy
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from tap_kombo.errors import InputError
+from tap_kombo.reader import Start
+from tap_kombo.state import State, check_state
+from tap_kombo.times import format_time
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+YESTERDAY = NOW - timedelta(days=1)
+TOMORROW = NOW + timedelta(days=1)
+STREAMS = ["ats_jobs", "ats_offers"]
+INTEGRATION = "personio:1"
+
+
+def partition(integration_id: str, bookmark: datetime | None, **more: Any) -> dict[str, Any]:
+    value = (
+        {"replication_key": "changed_at", "replication_key_value": format_time(bookmark)}
+        if bookmark
+        else {}
+    )
+    return {"context": {"integration_id": integration_id}, **value, **more}
+
+
+def resume_point(started: datetime, since: datetime | None, **more: Any) -> dict[str, Any]:
+    value = format_time(since) if since else None
+    return {"cursor": "abc", "started": format_time(started), "since": value, **more}
+
+
+def state_of(*partitions: dict[str, Any]) -> dict[str, Any]:
+    return {"bookmarks": {"ats_offers": {"partitions": list(partitions)}}}
+
+
+def make_state(
+    value: dict[str, Any], *, fingerprint: str | None = None, start_date: datetime | None = None
+) -> State:
+    return State(value, fingerprints=dict.fromkeys(STREAMS, fingerprint), start_date=start_date)
+
+
+def emitted(state: State) -> Any:
+    """Return the value of the STATE message, as JSON."""
+    return msgspec.to_builtins(state.value)
+
+
+def start_of(
+    *partitions: dict[str, Any],
+    fingerprint: str | None = None,
+    start_date: datetime | None = None,
+    now: datetime | None = NOW,
+) -> Start:
+    """Return where the read of the integration's offers starts."""
+    state = make_state(state_of(*partitions), fingerprint=fingerprint, start_date=start_date)
+    return state.starts(INTEGRATION, ["ats_offers"], now)["ats_offers"]
+
+
+# Bookmarks
+
+
+def test_read_starts_at_the_bookmark_of_its_integration() -> None:
+    start = start_of(partition("personio:2", NOW), partition(INTEGRATION, YESTERDAY))
+
+    assert start == Start(since=YESTERDAY, bookmark=YESTERDAY)
+
+
+def test_first_read_is_complete() -> None:
+    assert start_of(partition("personio:2", YESTERDAY)) == Start()
+
+
+def test_first_read_starts_at_start_date() -> None:
+    assert start_of(start_date=YESTERDAY) == Start(since=YESTERDAY)
+
+
+def test_bookmark_has_precedence_over_start_date() -> None:
+    start = start_of(partition(INTEGRATION, YESTERDAY), start_date=NOW)
+
+    assert start.since == YESTERDAY
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-01-30T12:00:00Z", "2026-01-30T14:00:00+02:00", "2026-01-30T12:00:00"]
+)
+def test_bookmark_may_have_an_offset_and_is_utc_without_one(text: str) -> None:
+    start = start_of(partition(INTEGRATION, None, replication_key_value=text))
+
+    assert start.since == YESTERDAY
+
+
+def test_earliest_of_duplicate_bookmarks_is_used() -> None:
+    earliest = NOW - timedelta(days=9)
+    in_another_zone = (earliest + timedelta(hours=12)).strftime("%Y-%m-%dT%H:%M:%S+12:00")
+
+    start = start_of(
+        partition(INTEGRATION, NOW - timedelta(days=5)),
+        partition(INTEGRATION, None, replication_key_value=in_another_zone),
+        partition(INTEGRATION, NOW - timedelta(days=2)),
+    )
+
+    assert start.since == earliest
+
+
+# Kombo keeps deleted records for 14 days
+
+
+@pytest.mark.parametrize("start_date", [None, NOW - timedelta(days=300)], ids=["no", "an early"])
+def test_read_after_more_than_14_days_is_complete(
+    start_date: datetime | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    start = start_of(partition(INTEGRATION, NOW - timedelta(days=14.1)), start_date=start_date)
+
+    assert start.since == start_date
+    [warning] = caplog.messages
+    assert warning.startswith(f"ats_offers ({INTEGRATION}): the last read was 2 weeks 2 hours ago")
+    assert warning.endswith("reading again from the start.")
+
+
+def test_bookmark_of_13_9_days_ago_is_used(caplog: pytest.LogCaptureFixture) -> None:
+    bookmark = NOW - timedelta(days=13.9)
+
+    assert start_of(partition(INTEGRATION, bookmark)).since == bookmark
+    assert caplog.messages == []
+
+
+def test_bookmark_stays_the_minimum_of_the_next_one_after_14_days() -> None:
+    bookmark = NOW - timedelta(days=20)
+
+    assert start_of(partition(INTEGRATION, bookmark)).bookmark == bookmark
+
+
+@pytest.mark.parametrize(
+    ("age", "filters"),
+    [(timedelta(days=20), None), (timedelta(days=3), "0123456789abcdef")],
+    ids=["after 14 days", "other filters"],
+)
+def test_start_date_after_the_last_read_leaves_no_changes_out(
+    age: timedelta, filters: str | None
+) -> None:
+    last = NOW - age
+
+    start = start_of(partition(INTEGRATION, last, filters=filters), start_date=YESTERDAY)
+
+    assert start.since == last
+
+
+def test_warning_names_all_streams_with_the_same_problem(caplog: pytest.LogCaptureFixture) -> None:
+    partitions = {"partitions": [partition(INTEGRATION, NOW - timedelta(days=20))]}
+    state = make_state({"bookmarks": dict.fromkeys(STREAMS, partitions)})
+
+    state.starts(INTEGRATION, STREAMS, NOW)
+
+    [warning] = caplog.messages
+    assert warning.startswith(
+        f"ats_jobs, ats_offers ({INTEGRATION}): the last read was 2 weeks 6 days"
+    )
+
+
+# Kombo's clock
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        partition(INTEGRATION, TOMORROW),
+        partition(INTEGRATION, TOMORROW, filters="0123456789abcdef"),
+        partition(INTEGRATION, None, resume=resume_point(TOMORROW, None)),
+    ],
+    ids=["bookmark", "bookmark with other filters", "resume point of the first read"],
+)
+def test_read_is_complete_if_the_state_is_ahead_of_kombos_clock(
+    given: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    start = start_of(given, start_date=YESTERDAY)
+
+    assert (start.since, start.bookmark, start.resume) == (None, None, None)
+    assert f"ats_offers ({INTEGRATION}): the bookmark is ahead of Kombo's clock" in caplog.text
+
+
+def test_bookmark_is_used_if_kombos_time_is_not_known() -> None:
+    assert start_of(partition(INTEGRATION, YESTERDAY), now=None).since == YESTERDAY
+
+
+# Resume points
+
+
+def test_read_resumes_after_the_last_page_that_was_written() -> None:
+    start = start_of(partition(INTEGRATION, YESTERDAY, resume=resume_point(NOW, YESTERDAY)))
+
+    assert start.since == YESTERDAY
+    assert start.resume is not None
+    assert start.resume.cursor == "abc"
+    assert start.resume.started_at == NOW
+
+
+@pytest.mark.parametrize(
+    ("bookmark", "resume"),
+    [
+        (YESTERDAY, resume_point(NOW, None)),
+        (YESTERDAY, resume_point(NOW, YESTERDAY, filters="0123456789abcdef")),
+        (YESTERDAY, resume_point(TOMORROW, YESTERDAY)),
+        (YESTERDAY, resume_point(NOW - timedelta(days=14.1), YESTERDAY)),
+        (None, resume_point(NOW - timedelta(days=14.1), None)),
+    ],
+    ids=["another since", "other filters", "in the future", "too old", "too old first read"],
+)
+def test_resume_point_of_another_read_is_not_used(
+    bookmark: datetime | None, resume: dict[str, Any]
+) -> None:
+    start = start_of(partition(INTEGRATION, bookmark, resume=resume))
+
+    assert start.resume is None
+    assert start.since == bookmark
+
+
+def test_first_read_resumes_within_14_days() -> None:
+    resume = resume_point(NOW - timedelta(days=13.9), None)
+
+    assert start_of(partition(INTEGRATION, None, resume=resume)).resume is not None
+
+
+def test_complete_read_after_14_days_resumes_too() -> None:
+    bookmark = NOW - timedelta(days=20)
+
+    start = start_of(partition(INTEGRATION, bookmark, resume=resume_point(YESTERDAY, None)))
+
+    assert start.since is None
+    assert start.resume is not None
+
+
+# Filters
+
+
+def test_bookmark_of_other_filters_is_not_used(caplog: pytest.LogCaptureFixture) -> None:
+    given = [partition(f"personio:{number}", YESTERDAY) for number in range(3)]
+    state = make_state(state_of(*given), fingerprint="0123456789abcdef")
+
+    starts = [state.starts(f"personio:{n}", ["ats_offers"], NOW)["ats_offers"] for n in range(3)]
+
+    assert [start.since for start in starts] == [None, None, None]
+    [warning] = caplog.messages
+    assert warning.startswith("ats_offers: `filters` or `include_deleted` have changed")
+
+
+# The next state
+
+
+def test_state_of_other_streams_and_integrations_is_kept() -> None:
+    bookmarks = {
+        "github_issues": {"partitions": [{"context": {"org": "x"}, "anything": 1}]},
+        "ats_jobs": {"partitions": [partition("personio:2", YESTERDAY, pages=3)]},
+    }
+
+    state = make_state({"bookmarks": copy.deepcopy(bookmarks), "currently_syncing": "ats_jobs"})
+
+    assert emitted(state) == {"bookmarks": bookmarks}
+
+
+def test_resume_points_are_kept_as_they_are() -> None:
+    resume = resume_point(NOW, YESTERDAY, filters="0123456789abcdef")
+    given = state_of(partition(INTEGRATION, YESTERDAY, resume=resume, filters="0123456789abcdef"))
+
+    assert emitted(make_state(given)) == given
+
+
+def test_given_state_is_not_changed() -> None:
+    given = state_of(partition(INTEGRATION, NOW), partition(INTEGRATION, YESTERDAY))
+    before = copy.deepcopy(given)
+
+    make_state(given).starts(INTEGRATION, STREAMS, NOW)
+
+    assert given == before
+
+
+# States that are not valid
+
+
+@pytest.mark.parametrize("state", [None, {}], ids=repr)
+def test_state_may_be_missing_or_empty(state: object) -> None:
+    assert check_state(state, STREAMS) == {}
+
+
+def test_state_without_bookmarks_yet_is_accepted() -> None:
+    assert check_state({"bookmarks": {}}, STREAMS) == {"bookmarks": {}}
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"type": "STATE", "value": {"bookmarks": {}}},
+        {"singer_state": {"bookmarks": {}}},
+        {"currently_syncing": "ats_offers"},
+        {"bookmarks": []},
+        [1],
+    ],
+    ids=["STATE message", "Meltano's state", "no bookmarks", "bookmarks as a list", "list"],
+)
+def test_state_without_bookmarks_is_rejected(state: object) -> None:
+    with pytest.raises(InputError, match=r"^State: the object has no `bookmarks`\. .*`value`"):
+        check_state(state, STREAMS)
+
+
+def test_state_of_another_tap_is_rejected() -> None:
+    with pytest.raises(InputError, match=r"^State: the bookmarks are another tap's .github_issues"):
+        check_state({"bookmarks": {"github_issues": {}}}, STREAMS)
+
+
+INVALID: dict[str, object] = {
+    "list": [],
+    "partitions as an object": {"partitions": {}},
+    "partition as a string": {"partitions": ["x"]},
+    "no context": {"partitions": [{}]},
+    "another tap's context": {"partitions": [{"context": {"org": "x"}}]},
+    **{
+        f"bookmark {value!r}": {
+            "partitions": [partition(INTEGRATION, None, replication_key_value=value)]
+        }
+        for value in ("soon", 7, "0001-01-01T00:00:00+01:00")
+    },
+    **{
+        f"resume point {value!r}": {"partitions": [partition(INTEGRATION, None, resume=value)]}
+        for value in (
+            "abc",
+            {"cursor": "abc"},
+            {"cursor": "abc", "started": "soon", "since": None},
+            {"cursor": "abc", "started": 7, "since": None},
+        )
+    },
+}
+
+
+@pytest.mark.parametrize("stream_state", INVALID.values(), ids=INVALID)
+def test_partition_that_is_not_valid_is_rejected(stream_state: object) -> None:
+    with pytest.raises(InputError, match=r"^State: the bookmark of ats_offers is not valid \("):
+        make_state({"bookmarks": {"ats_offers": stream_state}})
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"changed_at": "2026-01-01T00:00:00Z"},
+        {"replication_key": "changed_at", "replication_key_value": "2026-01-01T00:00:00Z"},
+        {"starting_replication_value": "2026-01-01T00:00:00Z", "progress_markers": {"a": 1}},
+    ],
+    ids=repr,
+)
+def test_bookmark_of_a_stream_without_partitions_is_ignored(more: dict[str, Any]) -> None:
+    state = make_state({"bookmarks": {"ats_offers": more}})
+
+    assert state.starts(INTEGRATION, ["ats_offers"], NOW) == {"ats_offers": Start()}
+    assert emitted(state) == {"bookmarks": {"ats_offers": {"partitions": []}}}
+
+
+def test_unknown_keys_of_a_partition_are_ignored() -> None:
+    given = partition(INTEGRATION, YESTERDAY, progress_markers={"replication_key_value": "x"})
+
+    assert start_of(given).since == YESTERDAY

@@ -1,0 +1,86 @@
+"""The checks of the setting `stream_maps`, without a run of the tap."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tap_kombo import stream_maps
+from tap_kombo.tap import STREAMS
+
+CANDIDATES = "ats_candidates"
+
+
+@pytest.mark.parametrize(
+    ("maps", "words"),
+    [
+        ({"ats_candidate": {"last_name": None}}, ["no stream ats_candidate ", CANDIDATES]),
+        ({"ats_candidate": None}, ["no stream ats_candidate ", CANDIDATES]),
+        ({"crm_*": {"last_name": None}}, ["no stream crm_*"]),
+        ({"people": {"last_name": None}}, ["no stream people"]),
+        ({"people": {"__source__": "ats_candidats"}}, ["no stream ats_candidats", CANDIDATES]),
+        ({"people": {"__source__": None}}, ["no stream None"]),
+        ({"people": {"__source__": ""}}, ["no stream"]),
+        ({"people": {"__source__": [CANDIDATES]}}, ["no stream"]),
+    ],
+    ids=repr,
+)
+def test_mapped_stream_must_exist(maps: dict[str, Any], words: list[str]) -> None:
+    [sentence] = stream_maps.check(maps, STREAMS)
+
+    assert sentence.startswith("`stream_maps.")
+    assert "there is" in sentence
+    assert [word for word in words if word not in sentence] == []
+
+
+@pytest.mark.parametrize(
+    "maps",
+    [
+        {CANDIDATES: {"lastname": None}},
+        {CANDIDATES: {"lastname": "__NULL__"}},
+        {"people": {"__source__": CANDIDATES, "lastname": None}},
+        {"hris_*": {"lastname": None}},
+    ],
+    ids=repr,
+)
+def test_removed_field_must_exist(maps: dict[str, Any]) -> None:
+    [sentence] = stream_maps.check(maps, STREAMS)
+
+    assert "there is no field lastname (did you mean last_name?)" in sentence
+
+
+@pytest.mark.parametrize(
+    ("maps", "name"),
+    [
+        ({"*": {"remote_data": None}, CANDIDATES: {"last_name": None}}, CANDIDATES),
+        ({CANDIDATES: {"__source__": CANDIDATES, "last_name": None}}, CANDIDATES),
+        ({"ats_jobs": {"__source__": CANDIDATES}}, "ats_jobs"),
+        ({"ats_*": {"__source__": "ats_*", "last_name": None}}, "ats_application_stages"),
+    ],
+    ids=repr,
+)
+def test_two_streams_must_not_have_the_same_name(maps: dict[str, Any], name: str) -> None:
+    [sentence] = stream_maps.check(maps, STREAMS)
+
+    assert f"another map or stream already makes {name}" in sentence
+    assert "another name" in sentence
+
+
+@pytest.mark.parametrize(
+    "maps",
+    [
+        None,
+        {},
+        {"__else__": None},
+        {CANDIDATES: None},
+        {CANDIDATES: {"last_name": None, "shoe_size": "44", "__alias__": "people"}},
+        {CANDIDATES: {"id": "id", "__else__": None}},
+        {CANDIDATES: {"additional_fields": None, "__filter__": "first_name"}},
+        {CANDIDATES: None, "people": {"__source__": CANDIDATES, "last_name": None}},
+        {"hris_*": {"last_name": None}, "ats_*": {"remote_data": None}},
+    ],
+    ids=repr,
+)
+def test_valid_maps_are_accepted(maps: dict[str, Any] | None) -> None:
+    assert list(stream_maps.check(maps, STREAMS)) == []
