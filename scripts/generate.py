@@ -1,8 +1,8 @@
-"""Write what is told in several places from the one place where it is so.
+"""Write the files and sections that repeat facts from the code.
 
-`catalog.json`, the settings in `meltano.yml` and the tables in `README.md` repeat what the tap
-says of itself. `make generate` writes them; with `--check`, nothing is written, and what is stale
-is named.
+`catalog.json` is generated completely; `meltano.yml`, `README.md` and `docs/` have generated
+sections. `make generate` writes them. With `--check`, nothing is written and stale files are
+listed.
 """
 
 from __future__ import annotations
@@ -10,111 +10,147 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from singer_sdk.helpers.capabilities import FLATTENING_CONFIG, STREAM_MAPS_CONFIG
 
 from benchmarks.places import RESULTS
 from benchmarks.ratios import ratios
 from benchmarks.results import load
-from tap_kombo.answers import FAMILIES
-from tap_kombo.settings import SETTINGS
-from tap_kombo.streams import MODELS, ChangedSinceStream
+from tap_kombo import errors
+from tap_kombo.errors import Action, Rule
+from tap_kombo.responses import CATEGORIES
+from tap_kombo.settings import SCHEMA, known_filters
+from tap_kombo.streams import MODELS, IncrementalStream
 from tap_kombo.tap import TapKombo
 
 ROOT = Path(__file__).parents[1]
 
 CLAIMS = {
-    "cpu: naive SDK tap": "CPU of a plainly written Singer SDK tap",
-    "cpu: Airbyte CDK": "CPU of Airbyte's declarative CDK",
-    "cpu: dlt, extract only": "CPU of dlt's `rest_api`, before it normalizes and loads",
-    "cpu: official client": "CPU of Kombo's own client, which writes nothing",
-    "wait, streams: naive SDK tap": "Time of the plain SDK tap, where each request takes 0.1 s",
-    "wait, streams: Airbyte CDK": "Time of Airbyte's, with as many requests at a time",
-    "wait, streams: dlt, extract only": "Time of dlt's, with as many requests at a time",
+    "cpu: naive SDK tap": "CPU time of a plain Singer SDK tap",
+    "cpu: Airbyte CDK": "CPU time of Airbyte's declarative CDK",
+    "cpu: dlt, extract only": "CPU time of dlt's `rest_api`, before it normalizes and loads",
+    "cpu: official client": "CPU time of Kombo's official client, which writes nothing",
+    "wait, streams: naive SDK tap": "Duration, plain Singer SDK tap, 0.1 s per request",
+    "wait, streams: Airbyte CDK": "Duration, Airbyte's CDK, with the same concurrency",
+    "wait, streams: dlt, extract only": "Duration, dlt, with the same concurrency",
     "pipeline: loader settings": (
-        "Time of `meltano run` into PostgreSQL with the loader's own settings, instead of those "
-        "of `meltano.yml`"
+        "Duration of `meltano run` into PostgreSQL, with target-postgres's default settings "
+        "instead of those in `meltano.yml`"
     ),
 }
-"""Ratio in `benchmarks/RESULTS.md` -> what README says of it."""
+"""Name of a ratio in `benchmarks/RESULTS.md` -> its description in `docs/performance.md`"""
 
 KINDS = {"integer": "integer", "boolean": "boolean", "array": "array", "object": "object"}
-"""JSON type -> Meltano's kind of setting; a string where there is none."""
+"""JSON type -> Meltano's kind of setting; all others are strings"""
+
+MELTANO_WIDTH = 104
+"""Characters per line of the settings in the README's Meltano project, without the indent"""
+
+REACTIONS = {
+    Action.RETRY: "Retries for up to `max_wait_seconds`, then fails {scope}.",
+    Action.WAIT: "Waits for the rate limit for up to `max_wait_seconds`, then fails {scope}.",
+    Action.RESTART: "If it rejects a cursor: reads again from the bookmark. Else fails {scope}.",
+    Action.SKIP: "Skips {scope}.",
+    Action.FAIL: "Fails {scope}.",
+}
+
+OTHER_FAILURES = {
+    "No connection, or no complete response in time": errors.NO_CONNECTION,
+    "Truncated or invalid response": errors.INVALID_RESPONSE,
+    "Response larger than 256 MiB": errors.TOO_LARGE,
+    "Untrusted TLS certificate": errors.UNTRUSTED,
+    "Invalid URL of Kombo or of the proxy": errors.INVALID_URL,
+    "Response without a valid `Date` header": errors.NO_CLOCK,
+    "A cursor that came before": errors.ENDLESS_CURSOR,
+    "A model that the integration does not support": errors.UNAVAILABLE,
+    "A record without a valid key": errors.INVALID_RECORD,
+    "A stream map that raises an exception": errors.FAILED_MAP,
+    "An unexpected exception": errors.INTERNAL,
+}
+"""Failures that have no code and no HTTP status"""
+
+
+class Section(NamedTuple):
+    """A generated part of a file, between two lines that are not generated.
+
+    Attributes:
+        path: The file, relative to the project.
+        begin: The line before the section.
+        end: The line after it.
+        build: Builds the section.
+    """
+
+    path: str
+    begin: str
+    end: str
+    build: Callable[[], str]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="only tell what is stale")
+    parser.add_argument("--check", action="store_true", help="only list stale files")
     is_check = parser.parse_args().check
-    stale = [path for path, text in generated() if path.read_text() != text]
-    for path in stale:
+    stale = {path: text for path, text in generated() if path.read_text() != text}
+    for path, text in stale.items():
         print(f"{'Stale' if is_check else 'Written'}: {path.relative_to(ROOT)}")
-    if is_check:
-        return bool(stale)
-    for path, text in generated():
-        path.write_text(text)
-    return 0
+        if not is_check:
+            path.write_text(text)
+    return bool(stale and is_check)
 
 
 def generated() -> Iterator[tuple[Path, str]]:
-    """Generate all files: where each is, and its whole text."""
+    """Yield each file that is generated or has generated sections, and its text."""
     yield ROOT / "catalog.json", TapKombo(config={}, validate_config=False).catalog_json_text + "\n"
-    yield (
-        ROOT / "meltano.yml",
-        with_block(ROOT / "meltano.yml", "    # {}\n", "settings", meltano_settings()),
-    )
-    readme = with_block(ROOT / "README.md", "<!-- {} -->\n", "settings", settings_table())
-    readme = with_block(readme, "<!-- {} -->\n", "streams", streams_table())
-    yield (ROOT / "README.md", with_block(readme, "<!-- {} -->\n", "claims", claims_table()))
+    for path in dict.fromkeys(section.path for section in SECTIONS):
+        text = (ROOT / path).read_text()
+        for section in SECTIONS:
+            if section.path == path:
+                text = replace_section(text, section)
+        yield ROOT / path, text
 
 
-def with_block(source: Path | str, comment: str, name: str, block: str) -> str:
-    """Put a block between the two comments that mark its place.
+def replace_section(text: str, section: Section) -> str:
+    """Return a file's text with one section replaced.
 
     Raises:
-        SystemExit: They are not there.
+        SystemExit: The file does not have the lines around the section.
     """
-    text = source.read_text() if isinstance(source, Path) else source
-    begin = comment.format(f"{name}: written by `make generate`")
-    end = comment.format(f"end of {name}")
-    before, found_begin, rest = text.partition(begin)
-    _, found_end, after = rest.partition(end)
+    before, found_begin, rest = text.partition(section.begin)
+    _, found_end, after = rest.partition(section.end)
     if not (found_begin and found_end):
-        sys.exit(f"There is no place for the {name}: {begin.strip()} ... {end.strip()}")
-    return f"{before}{begin}{block}{end}{after}"
+        sys.exit(f"{section.path} lacks {section.begin.strip()!r} or {section.end.strip()!r}")
+    return f"{before}{section.begin}{section.build()}{section.end}{after}"
 
 
-def claims_table() -> str:
-    found = {name: ratio for name, _, ratio in ratios(load(RESULTS))}
-    rows = [(claim, f"{found[name]:.1f}") for name, claim in CLAIMS.items()]
-    return table(("Compared with this project", "Times as much"), rows)
+def all_settings() -> dict[str, dict[str, Any]]:
+    """Return the JSON schemas of the tap's settings and the SDK's, by name."""
+    sources = (SCHEMA, STREAM_MAPS_CONFIG, FLATTENING_CONFIG)
+    return {name: schema for source in sources for name, schema in source["properties"].items()}
 
 
-def json_type(schema: dict[str, Any]) -> str:
+def json_type(schema: Mapping[str, Any]) -> str:
     types = schema["type"]
     found: str = types if isinstance(types, str) else next(t for t in types if t != "null")
     return found
 
 
-def all_settings() -> dict[str, dict[str, Any]]:
-    """Find the tap's own settings, then the SDK's: name -> JSON schema."""
-    sources = (SETTINGS.to_dict(), STREAM_MAPS_CONFIG, FLATTENING_CONFIG)
-    return {name: schema for source in sources for name, schema in source["properties"].items()}
+def meltano_kind(schema: Mapping[str, Any]) -> str:
+    if schema.get("format") == "date-time":
+        return "date_iso8601"
+    return KINDS.get(json_type(schema), "string")
 
 
 def meltano_settings() -> str:
+    """Build the settings in `meltano.yml`."""
     return "".join(meltano_setting(name, schema) for name, schema in all_settings().items())
 
 
-def meltano_setting(name: str, schema: dict[str, Any]) -> str:
+def meltano_setting(name: str, schema: Mapping[str, Any]) -> str:
     options = schema.get("enum")
-    kind = "options" if options else KINDS.get(json_type(schema), "string")
-    if schema.get("format") == "date-time":
-        kind = "date_iso8601"
-    lines = [f"- name: {name}", f"  kind: {kind}"]
+    lines = [f"- name: {name}", f"  kind: {'options' if options else meltano_kind(schema)}"]
     if options:
         lines += ["  options:"]
         lines += [f"  - {{label: {option}, value: {option}}}" for option in options if option]
@@ -126,24 +162,38 @@ def meltano_setting(name: str, schema: dict[str, Any]) -> str:
     return "".join(f"    {line}\n" for line in lines)
 
 
+def short_meltano_settings() -> str:
+    """Build the settings in the README's Meltano project, several per line."""
+    lines = [""]
+    for name, schema in all_settings().items():
+        sensitive = ", sensitive: true" if schema.get("writeOnly") else ""
+        item = f"{{name: {name}, kind: {meltano_kind(schema)}{sensitive}}},"
+        if len(lines[-1]) + len(item) > MELTANO_WIDTH:
+            lines.append("")
+        lines[-1] += f" {item}"
+    return "".join(f"     {line}\n" for line in lines)
+
+
 def settings_table() -> str:
     rows = [
         (f"`{name}`", setting_type(schema), setting_default(name, schema), schema["description"])
-        for name, schema in SETTINGS.to_dict()["properties"].items()
+        for name, schema in SCHEMA["properties"].items()
     ]
     return table(("Setting", "Type", "Default", "Meaning"), rows)
 
 
-def setting_type(schema: dict[str, Any]) -> str:
+def setting_type(schema: Mapping[str, Any]) -> str:
     if schema.get("enum"):
         return ", ".join(f"`{option}`" for option in schema["enum"] if option)
+    if "minimum" in schema and "maximum" in schema:
+        return f"`{schema['minimum']}..{schema['maximum']}`"
     if schema.get("format"):
         return str(schema["format"])
     return "array of strings" if json_type(schema) == "array" else json_type(schema)
 
 
-def setting_default(name: str, schema: dict[str, Any]) -> str:
-    if name in SETTINGS.to_dict()["required"]:
+def setting_default(name: str, schema: Mapping[str, Any]) -> str:
+    if name in SCHEMA["required"]:
         return "required"
     if "default" in schema:
         return f"`{json.dumps(schema['default']).strip(chr(34))}`"
@@ -156,23 +206,77 @@ def streams_table() -> str:
             f"`{model.name}`",
             f"`{model.path}`",
             category(model.name),
-            ", ".join(f"`{name}`" for name in model.key),
-            "incremental" if issubclass(model.behaviour, ChangedSinceStream) else "full table",
+            names(model.key),
+            "incremental" if issubclass(model.stream_class, IncrementalStream) else "full table",
+            names(known_filters().get(model.name, ())),
         )
         for model in MODELS
     ]
-    return table(("Stream", "Endpoint", "Category", "Key", "Replication"), rows)
+    header = ("Stream", "Endpoint", "Category", "Primary key", "Replication", "Filters")
+    return table(header, rows)
 
 
 def category(stream: str) -> str:
-    family = stream.partition("_")[0]
-    return family.upper() if family in FAMILIES else "any"
+    prefix = stream.partition("_")[0]
+    return prefix.upper() if prefix in CATEGORIES else "any"
+
+
+def names(found: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in found)
+
+
+def codes_table() -> str:
+    rows = {f"`{code}`": rule for code, rule in errors.CODES.items()}
+    return failures_table("Code", rows | {"any other code": errors.UNKNOWN_CODE})
+
+
+def statuses_table() -> str:
+    rows = {str(status): rule for status, rule in errors.STATUSES.items()}
+    rows |= {f"{digit}xx": rule for digit, rule in errors.STATUS_CLASSES.items()}
+    return failures_table("HTTP status", rows | {"any other": errors.UNKNOWN_STATUS})
+
+
+def other_failures_table() -> str:
+    return failures_table("Failure", OTHER_FAILURES)
+
+
+def failures_table(header: str, rules: Mapping[str, Rule]) -> str:
+    rows = [
+        (failure, REACTIONS[rule.action].format(scope=rule.scope.value), rule.advice)
+        for failure, rule in rules.items()
+    ]
+    return table((header, "The tap", "Advice"), rows)
+
+
+def claims_table() -> str:
+    found = {name: ratio for name, _, ratio in ratios(load(RESULTS))}
+    rows = [(claim, f"{found[name]:.1f}") for name, claim in CLAIMS.items()]
+    return table(("Measurement", "Ratio to tap-kombo"), rows)
 
 
 def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [header, tuple("---" for _ in header), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
+
+def marked(path: str, name: str, build: Callable[[], str]) -> Section:
+    """Describe a section between two comments."""
+    comment = "    # {}\n" if path.endswith(".yml") else "<!-- {} -->\n"
+    begin = comment.format(f"{name}: written by `make generate`")
+    return Section(path, begin, comment.format(f"end of {name}"), build)
+
+
+SECTIONS = (
+    marked("meltano.yml", "settings", meltano_settings),
+    marked("README.md", "settings", settings_table),
+    # Comments would be pasted with the project.
+    Section("README.md", "    settings: [\n", "    ]\n", short_meltano_settings),
+    marked("docs/streams.md", "streams", streams_table),
+    marked("docs/errors.md", "codes", codes_table),
+    marked("docs/errors.md", "statuses", statuses_table),
+    marked("docs/errors.md", "other failures", other_failures_table),
+    marked("docs/performance.md", "ratios", claims_table),
+)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,0 +1,210 @@
+"""The commands and examples of the README and the documentation, run as they are written."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.pipeline import FOREIGN
+from kombo_sandbox import Sandbox
+
+ROOT = Path(__file__).parents[1]
+BIN = Path(sys.executable).parent
+README = (ROOT / "README.md").read_text()
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+DOCUMENTS += sorted((ROOT / "docs").glob("*.md"))
+
+API_KEY = "ks_prod_..."
+INTEGRATION_ID = "personio:xc2nfggxoBz2SPafs9TCzQGx"
+
+
+@pytest.fixture(scope="module")
+def kombo() -> Iterator[Sandbox]:
+    with Sandbox(integrations=1) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def meltano_project(kombo: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The README's Meltano project after the README's commands."""
+    folder = tmp_path_factory.mktemp("meltano")
+    project = block("yaml", "default_environment")
+    # The tap of this checkout is already installed.
+    tap = "    pip_url: git+URL-of-this-repository\n    executable: tap-kombo\n"
+    assert tap in project
+    project = project.replace(tap, f"    executable: {BIN / 'tap-kombo'}\n")
+    (folder / "meltano.yml").write_text(project)
+    pinned = re.search(r"pip_url: >-\n((?:\s+\S+==\S+\n)+)", (ROOT / "meltano.yml").read_text())
+    assert pinned
+    (folder / "constraints.txt").write_text(pinned[1].replace(" ", ""))
+    commands = for_sandbox(block("sh", "meltano run"), kombo)
+    env = {
+        "TAP_KOMBO_API_URL": kombo.url,
+        "UV_CONSTRAINT": str(folder / "constraints.txt"),
+        "MELTANO_CLI_DISABLE_VERSION_CHECK": "true",
+    }
+    shell(commands, folder, env)
+    return folder
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.split()) <= 1300
+    assert len(README.splitlines()) <= 150
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_relative_links_lead_somewhere(document: Path) -> None:
+    for link in re.findall(r"\]\(([^)]+)\)", document.read_text()):
+        path, _, anchor = link.partition("#")
+        if ":" in path:
+            continue
+        target = document.parent / path if path else document
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_the_meltano_project_loads_the_selected_streams(
+    kombo: Sandbox, meltano_project: Path
+) -> None:
+    output = meltano_project / "output"
+
+    assert {path.name for path in output.iterdir()} == {"ats_offers.jsonl", "ats_jobs.jsonl"}
+    offers = [json.loads(line) for line in (output / "ats_offers.jsonl").read_text().splitlines()]
+    expected = kombo.records("ats_offers", kombo.integration_ids[0])
+    assert {offer["id"] for offer in offers} == {record["id"] for record in expected}
+    assert not any("remote_data" in offer for offer in offers)
+
+
+def test_the_meltano_project_keeps_the_state(meltano_project: Path) -> None:
+    command = "meltano state get dev:tap-kombo-to-target-jsonl"
+
+    state = json.loads(shell(command, meltano_project).stdout)
+
+    assert state["singer_state"]["bookmarks"].keys() == {"ats_offers", "ats_jobs"}
+
+
+def test_the_quickstart_emits_messages_like_the_ones_shown(kombo: Sandbox, tmp_path: Path) -> None:
+    write_config(tmp_path, kombo)
+
+    shell(block("sh", "--discover"), tmp_path)
+
+    messages = [json.loads(line) for line in (tmp_path / "messages.jsonl").read_text().splitlines()]
+    shown_record, shown_state = re.findall(
+        r"^\{.*?\}$", block("json", "RECORD"), re.MULTILINE | re.DOTALL
+    )
+    records = [m for m in messages if m["type"] == "RECORD" and m["stream"] == "ats_offers"]
+    assert any(is_part_of(json.loads(shown_record), record) for record in records)
+    assert messages[-1]["type"] == "STATE"
+    assert is_part_of(json.loads(shown_state), messages[-1])
+
+
+def test_the_quickstart_continues_from_the_states_of_the_target(
+    kombo: Sandbox, meltano_project: Path, tmp_path: Path
+) -> None:
+    write_config(tmp_path, kombo)
+    (tmp_path / "catalog.json").write_text((ROOT / "catalog.json").read_text())
+    targets = meltano_project / ".meltano/loaders/target-jsonl/venv/bin"
+    env = {"PATH": f"{BIN}:{targets}:{os.environ['PATH']}"}
+    kombo.clear_requests()
+
+    for _ in range(2):
+        shell(block("sh", "target-jsonl >> states.jsonl"), tmp_path, env)
+
+    requests = [r for r in kombo.requests() if r.path == "/ats/offers"]
+    assert ["updated_after" in request.params for request in requests] == [False, True]
+
+
+def test_the_documented_log_format_has_the_documented_result(
+    kombo: Sandbox, tmp_path: Path
+) -> None:
+    document = (ROOT / "docs/errors.md").read_text()
+    write_config(tmp_path, kombo)
+    (tmp_path / "log.json").write_text(block("json", "StructuredFormatter", document))
+    env = {"SINGER_SDK_LOG_CONFIG": "log.json"}
+    kombo.fault(path="/ats/offers", status=403, code="INTEGRATION.PERMISSION_MISSING")
+
+    try:
+        log = run("tap-kombo --config config.json > messages.jsonl", tmp_path, env)
+    finally:
+        kombo.clear_faults()
+
+    assert log.returncode == 1
+    result = json.loads(log.stderr.splitlines()[-1])["extra"]["result"]
+    assert set(re.findall(r"`(\w+)`", document.partition("`result` counts")[2])) <= {*result}
+    shown = json.loads(block("json", '"log_url"', document))
+    [failure] = [read for read in result["reads"] if read["action"] == "fail"]
+    assert failure.keys() == shown.keys()
+    varying = ("integration_id", "log_url")
+    assert failure == {**shown, **{name: failure[name] for name in varying}}
+
+
+def test_the_commands_of_the_sandbox_work(kombo: Sandbox, tmp_path: Path) -> None:
+    commands = block("sh", "kombo-sandbox change", (ROOT / "docs/sandbox.md").read_text())
+    commands = commands.replace("hris_employees", "ats_jobs")  # this sandbox is an ATS
+
+    shell(re.sub(r"(?m)^(kombo-sandbox \S+)", rf"\1 --url {kombo.url}", commands), tmp_path)
+
+
+def block(language: str, content: str, document: str = README) -> str:
+    """Return the code block that has some content."""
+    blocks: list[str] = re.findall(
+        rf"^```{language}\n(.*?)^```$", document, re.MULTILINE | re.DOTALL
+    )
+    [found] = [text for text in blocks if content in text]
+    return found
+
+
+def anchors(document: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+def for_sandbox(text: str, kombo: Sandbox) -> str:
+    """Replace the API key and the integration of an example."""
+    assert API_KEY in text
+    assert INTEGRATION_ID in text
+    return text.replace(API_KEY, kombo.api_key).replace(INTEGRATION_ID, kombo.integration_ids[0])
+
+
+def write_config(folder: Path, kombo: Sandbox) -> None:
+    config = json.loads(for_sandbox(block("json", '"api_key"'), kombo))
+    (folder / "config.json").write_text(json.dumps(config | {"api_url": kombo.url}))
+
+
+def is_part_of(shown: Any, real: Any) -> bool:
+    """Return whether a value has the fields of a shortened example, of the same types or null."""
+    if isinstance(shown, dict) and isinstance(real, dict):
+        return all(name in real and is_part_of(shown[name], real[name]) for name in shown)
+    if isinstance(shown, list) and isinstance(real, list):
+        return all(is_part_of(shown[0], item) for item in real)
+    return shown is None or real is None or type(shown) is type(real)
+
+
+def shell(
+    commands: str, folder: Path, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    done = run(commands, folder, env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def run(
+    commands: str, folder: Path, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    own = {name: text for name, text in os.environ.items() if not name.startswith(FOREIGN)}
+    return subprocess.run(
+        ["sh", "-e", "-c", commands],
+        cwd=folder,
+        env={**own, "PATH": f"{BIN}:{os.environ['PATH']}", **(env or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
