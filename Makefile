@@ -1,5 +1,5 @@
-# Everything is installed into .venv, at the versions of constraints.txt, by `make` itself:
-# a machine needs Python 3.11 or newer, make and git.
+# Everything is installed into .venv, at the versions of constraints.txt. A machine needs Python
+# 3.11 or newer, make and git.
 
 PYTHON ?= python3
 UV_VERSION := $(shell sed -n 's/^uv==//p' constraints.txt)
@@ -9,7 +9,7 @@ INSTALLED := .venv/installed
 export UV_CONSTRAINT := $(CURDIR)/constraints.txt
 export UV_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 export UV_PYTHON := $(CURDIR)/$(BIN)/python
-# Tests start hundreds of processes: their imports are compiled once, not by each of them.
+# Tests start hundreds of processes, which share the compiled modules.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
@@ -19,11 +19,11 @@ help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 .PHONY: demo
-demo: $(INSTALLED) ## Kombo's sandbox into PostgreSQL through Meltano, twice, and see what came
+demo: $(INSTALLED) ## Sync a Kombo sandbox into PostgreSQL with Meltano, twice
 	@$(BIN)/python -m demo
 
 .PHONY: test
-test: $(INSTALLED) ## Run all tests, and measure what they cover; with ARGS, some of them
+test: $(INSTALLED) ## Run all tests and measure coverage; with ARGS, run some of them
 ifdef ARGS
 	@$(BIN)/pytest $(ARGS)
 else
@@ -36,20 +36,20 @@ endif
 SOAK_MINUTES ?= 30
 
 .PHONY: soak
-soak: $(INSTALLED) ## Live through long random histories and kills, for SOAK_MINUTES=30
+soak: $(INSTALLED) ## Run long random histories and kills, for SOAK_MINUTES=30
 	@SOAK_MINUTES=$(SOAK_MINUTES) $(BIN)/pytest tests/histories tests/end_to_end/test_soak.py $(ARGS)
 
 AIRFLOW := .cache/airflow-venv
 DAGSTER := .cache/dagster-venv
 
 .PHONY: test-airflow
-test-airflow: $(INSTALLED) $(AIRFLOW)/installed ## Run 200 integrations on Airflow with two workers, and lose one
+test-airflow: $(INSTALLED) $(AIRFLOW)/installed ## Sync 200 integrations on Airflow with two workers, and lose one
 	@command -v redis-server >/dev/null || test "$$(id -u)" != 0 \
 		|| { apt-get update -qq && apt-get install -y -qq --no-install-recommends redis-server; }
 	@$(BIN)/pytest --numprocesses=0 orchestrate/cluster $(ARGS)
 
 .PHONY: test-recipes
-test-recipes: $(INSTALLED) $(DAGSTER)/installed ## Run what orchestrate/README.md says of cron, Dagster and Kubernetes
+test-recipes: $(INSTALLED) $(DAGSTER)/installed ## Run the recipes of orchestrate/README.md: cron, Dagster, Kubernetes
 	@$(BIN)/pytest --numprocesses=0 orchestrate/recipes $(ARGS)
 
 $(AIRFLOW)/installed: orchestrate/cluster/requirements.txt orchestrate/cluster/constraints.txt
@@ -63,7 +63,7 @@ $(AIRFLOW)/installed $(DAGSTER)/installed: | $(INSTALLED)
 	@touch $@
 
 .PHONY: mutants
-mutants: $(INSTALLED) ## Change the tap one thing at a time, and see whether tests notice: some hours
+mutants: $(INSTALLED) ## Check that tests fail when the tap is changed: takes hours
 	@$(BIN)/uv pip install --quiet --group mutation
 	@rm -f .cache/mutants.sqlite && mkdir -p .cache
 	@$(BIN)/cosmic-ray init tests/mutants.toml .cache/mutants.sqlite
@@ -72,7 +72,7 @@ mutants: $(INSTALLED) ## Change the tap one thing at a time, and see whether tes
 	@$(BIN)/cr-report --surviving-only --show-diff .cache/mutants.sqlite
 
 .PHONY: bench
-bench: $(INSTALLED) ## Measure the tap beside others; with ONLY=computing ROUNDS=3 RECORDS=20000 HUGE=1
+bench: $(INSTALLED) ## Compare the tap with others; with ONLY=computing ROUNDS=3 RECORDS=20000 HUGE=1
 	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
 		$(if $(RECORDS),--records $(RECORDS)) $(if $(HUGE),--huge)
 
@@ -83,23 +83,23 @@ lint: $(INSTALLED) ## Check style and types
 	@$(BIN)/mypy
 
 .PHONY: format
-format: $(INSTALLED) ## Mend style
+format: $(INSTALLED) ## Fix style
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
 .PHONY: generate
-generate: $(INSTALLED) ## Write catalog.json, meltano.yml's settings and README's tables anew
+generate: $(INSTALLED) ## Update catalog.json, and the tables in meltano.yml, README.md and docs
 	@$(BIN)/python scripts/generate.py
 
 .PHONY: schemas
-schemas: $(INSTALLED) ## Write tap_kombo/schemas anew from Kombo's API document (OPENAPI=file or URL)
+schemas: $(INSTALLED) ## Update tap_kombo/schemas from Kombo's API document (OPENAPI=file or URL)
 	@$(BIN)/python scripts/update_schemas.py $(if $(OPENAPI),--openapi $(OPENAPI))
 
 NEWEST := --quiet --upgrade --universal --python-version 3.11 \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
 .PHONY: constraints
-constraints: $(INSTALLED) ## Write constraints.txt anew with the newest versions that fit
+constraints: $(INSTALLED) ## Update constraints.txt to the newest versions
 	@UV_CONSTRAINT= $(BIN)/uv pip compile $(NEWEST) \
 		pyproject.toml --extra sandbox --group lint --group mutation --output-file constraints.txt
 	@for part in cluster recipes; do \
@@ -112,7 +112,7 @@ constraints: $(INSTALLED) ## Write constraints.txt anew with the newest versions
 	done
 
 .PHONY: clean
-clean: ## Remove everything that make has made
+clean: ## Remove everything that make created
 	rm -rf .venv .meltano .cache .mypy_cache .pytest_cache .ruff_cache build dist output
 
 $(INSTALLED): pyproject.toml constraints.txt
