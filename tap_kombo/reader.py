@@ -49,12 +49,15 @@ class ResumePoint(msgspec.Struct, frozen=True, omit_defaults=True):
         started: When the read started, by Kombo's clock.
         since: The `updated_after` of the read; its cursors are not valid with another one.
         filters: The fingerprint of the read's filters.
+        page_size: Records per page so far. With larger pages, a cursor that counts pages would
+            skip records.
     """
 
     cursor: str
     started: str
     since: str | None
     filters: str | None = None
+    page_size: int | None = None
 
     @property
     def started_at(self) -> datetime:
@@ -144,6 +147,7 @@ class Page:
         records: JSON objects; a page in the middle may be empty.
         started: When the read of the partition started, by Kombo's clock.
         received_at: When Kombo sent the page, by its clock.
+        page_size: The number of records requested; None if the endpoint is not paged.
         cursor: The cursor of the next page; None on the last one.
         is_end: Whether the read is complete: this is the last page, and nothing follows it.
     """
@@ -152,6 +156,7 @@ class Page:
     records: list[msgspec.Raw]
     started: datetime
     received_at: datetime
+    page_size: int | None
     cursor: str | None
     is_end: bool
 
@@ -197,6 +202,8 @@ class Paginator:
         resume = self._partition.start.resume
         cursor = resume.cursor if resume else None
         started = resume.started_at if resume else None
+        if resume and resume.page_size and self._page_size:
+            self._page_size = min(self._page_size, resume.page_size)
         seen = {hash(cursor)}
         restarts = 0
         while True:
@@ -211,7 +218,13 @@ class Paginator:
                 seen = set()
                 continue
             started = started or response.sent_at
-            yield make_page(self._partition, response, started=started, cursor=following)
+            yield make_page(
+                self._partition,
+                response,
+                started=started,
+                page_size=self._page_size,
+                cursor=following,
+            )
             if not following:
                 return
             cursor = following
@@ -262,7 +275,12 @@ def _is_rejected(cursor: str | None, error: KomboError, resume: ResumePoint | No
 
 
 def make_page(
-    partition: StreamPartition, response: Response[Any], *, started: datetime, cursor: str | None
+    partition: StreamPartition,
+    response: Response[Any],
+    *,
+    started: datetime,
+    page_size: int | None = None,
+    cursor: str | None = None,
 ) -> Page:
     try:
         records = partition.format.records(response.data)
@@ -271,7 +289,7 @@ def make_page(
             errors.INVALID_RESPONSE, "The response lacks a field that Kombo promises"
         ) from None
     is_end = cursor is None and partition.start.resume is None
-    return Page(partition, records, started, response.received_at, cursor, is_end)
+    return Page(partition, records, started, response.received_at, page_size, cursor, is_end)
 
 
 class Reader:
@@ -393,7 +411,7 @@ class Reader:
                 self._fail(integration_id, [partition.stream], error)
             else:
                 with self._failures_of(partition):
-                    self._put(make_page(partition, details, started=details.sent_at, cursor=None))
+                    self._put(make_page(partition, details, started=details.sent_at))
         for partition in reversed(partitions):
             self._tasks.put(partition)
 

@@ -8,7 +8,7 @@ The format is the SDK's, with a partition for each integration:
         "replication_key_value": "2026-01-31T02:00:00.000Z",
         "filters": "9f86d081884c7d65",
         "pages": 31,
-        "resume": {"cursor": "...", "started": "...", "since": "...", "filters": "..."}
+        "resume": {"cursor": "...", "started": "...", "since": "...", "page_size": 250}
     }]}}}
 
 A record's `changed_at` cannot be the bookmark: nested changes do not move it, and pages have no
@@ -180,6 +180,7 @@ class State:
                     format_time(page.started),
                     _format(partition.start.since),
                     self._fingerprints[stream],
+                    page.page_size,
                 )
             return
         if not partition.is_incremental and not self._partition(stream, integration_id):

@@ -112,6 +112,21 @@ def kill_after_first_resume_point(settings: dict[str, Any]) -> TapRun:
     return TapRun(-9, b"".join(lines), "")
 
 
+def test_an_interrupted_read_keeps_its_page_size(sandbox: Sandbox) -> None:
+    """With larger pages, a cursor that counts pages would skip records."""
+    integration_id = sandbox.integration_ids[0]
+    settings = settings_for(sandbox, integration_ids=[integration_id], page_size=10)
+    sandbox.fault(path="/ats/offers", delay=0.4)
+    first = kill_after_first_resume_point(settings)
+    sandbox.clear_faults()
+    sandbox.clear_requests()
+
+    run_tap({**settings, "page_size": 250}, state=first.state, catalog=OFFERS)
+
+    requests = [r for r in sandbox.requests() if r.path.endswith("/ats/offers")]
+    assert {r.params["page_size"] for r in requests if "cursor" in r.params} == {"10"}
+
+
 def test_a_read_resumes_after_its_last_page(sandbox: Sandbox) -> None:
     integration_id = sandbox.integration_ids[0]
     settings = settings_for(sandbox, integration_ids=[integration_id], page_size=10)

@@ -248,3 +248,22 @@ def test_a_record_that_is_too_large_is_an_error() -> None:
 
     assert caught.value.rule is errors.TOO_LARGE
     assert client.page_sizes == [4, 2, 1]
+
+
+@pytest.mark.parametrize(("page_size", "requested"), [(250, 50), (50, 50), (20, 20)])
+def test_a_resumed_read_never_requests_larger_pages(page_size: int, requested: int) -> None:
+    """A cursor may count pages, and would then skip records."""
+    client = FakeClient({"a": "b", "b": None})
+    resume = ResumePoint("a", format_time(YESTERDAY), None, page_size=50)
+
+    read(client, page_size=page_size, start=Start(resume=resume))
+
+    assert client.page_sizes == [requested, requested]
+
+
+def test_a_page_has_the_size_that_its_next_cursor_depends_on() -> None:
+    client = FakeClient({None: "a", "a": None}, limit=100)
+
+    pages = read(client, page_size=250)
+
+    assert [page.page_size for page in pages] == [62, 62]
