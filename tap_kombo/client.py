@@ -9,7 +9,6 @@ from __future__ import annotations
 import http
 import logging
 import random
-import re
 import ssl
 import threading
 import time
@@ -28,7 +27,7 @@ from urllib3.util import Timeout
 
 from tap_kombo import errors
 from tap_kombo.errors import Action, KomboError, Rule, StoppedError
-from tap_kombo.responses import Envelope, ErrorDetails, ErrorEnvelope, Fields
+from tap_kombo.responses import Envelope, ErrorDetails, ErrorEnvelope, Fields, decode
 from tap_kombo.times import in_words, parse_http_date
 
 logger = logging.getLogger("tap-kombo")
@@ -343,7 +342,7 @@ class KomboClient:
         if response.status_code != http.HTTPStatus.OK:
             raise _error(response, body)
         try:
-            data = _decode(decoder, body).data
+            data = decode(decoder, body).data
         except msgspec.DecodeError:
             raise _error(response, body) from None
         if times is None:
@@ -416,43 +415,6 @@ def _is_tls_failure(error: BaseException | None) -> bool:
     while error is not None and not isinstance(error, ssl.SSLError):
         error = error.__cause__ or error.__context__
     return not isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError)
-
-
-# An escaped backslash before it does not start an escape.
-NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
-LONE_SURROGATE = re.compile(
-    rb"(?<!\\)((?:\\\\)*)(?:\\u[dD][89abAB][0-9a-fA-F]{2}(\\u[dD][c-fC-F][0-9a-fA-F]{2})"
-    rb"|\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
-)
-
-
-def _decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
-    """Decode a body.
-
-    Line breaks between tokens are replaced, because a record's text becomes part of one Singer
-    line. Valid JSON that is not valid text becomes U+FFFD: NUL, which PostgreSQL does not accept,
-    and lone surrogates, which UTF-8 cannot encode.
-    """
-    if b"\n" in body or b"\r" in body:
-        body = body.replace(b"\n", b" ").replace(b"\r", b" ")
-    if b"\\u0000" in body:
-        body = NUL.sub(rb"\1\\ufffd", body)
-    try:
-        # msgspec checks the syntax of raw JSON, but not its encoding.
-        if not body.isascii():
-            body.decode()
-        return decoder.decode(body)
-    except (RecursionError, UnicodeDecodeError):
-        raise msgspec.DecodeError("nested too deeply, or not UTF-8") from None
-    except msgspec.DecodeError:
-        replaced = LONE_SURROGATE.sub(_replace_surrogate, body)
-        if replaced == body:
-            raise
-        return decoder.decode(replaced)
-
-
-def _replace_surrogate(match: re.Match[bytes]) -> bytes:
-    return match[0] if match[2] else match[1] + rb"\ufffd"
 
 
 def _error(response: requests.Response, body: bytes) -> KomboError:

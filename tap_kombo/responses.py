@@ -7,6 +7,7 @@ it is not an empty one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, Literal, TypeVar
@@ -25,6 +26,46 @@ CATEGORIES = frozenset({"ats", "hris", "lms", "assessment"})
 def _check_objects(records: Iterable[msgspec.Raw]) -> None:
     if not all(memoryview(record)[0] == ord("{") for record in records):
         raise ValueError("a record is not an object")
+
+
+# An escaped backslash before it does not start an escape.
+NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+LONE_SURROGATE = re.compile(
+    rb"(?<!\\)((?:\\\\)*)(?:\\u[dD][89abAB][0-9a-fA-F]{2}(\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    rb"|\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
+
+
+def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    """Decode a response body.
+
+    Line breaks between tokens are replaced, because a record's text becomes part of one Singer
+    line. Valid JSON that is not valid text becomes U+FFFD: NUL, which PostgreSQL does not accept,
+    and lone surrogates, which UTF-8 cannot encode.
+
+    Raises:
+        msgspec.DecodeError: The body is not what the decoder expects.
+    """
+    if b"\n" in body or b"\r" in body:
+        body = body.replace(b"\n", b" ").replace(b"\r", b" ")
+    if b"\\u0000" in body:
+        body = NUL.sub(rb"\1\\ufffd", body)
+    try:
+        # msgspec checks the syntax of raw JSON, but not its encoding.
+        if not body.isascii():
+            body.decode()
+        return decoder.decode(body)
+    except (RecursionError, UnicodeDecodeError):
+        raise msgspec.DecodeError("nested too deeply, or not UTF-8") from None
+    except msgspec.DecodeError:
+        replaced = LONE_SURROGATE.sub(_replace_surrogate, body)
+        if replaced == body:
+            raise
+        return decoder.decode(replaced)
+
+
+def _replace_surrogate(match: re.Match[bytes]) -> bytes:
+    return match[0] if match[2] else match[1] + rb"\ufffd"
 
 
 class Envelope(msgspec.Struct, Generic[T]):

@@ -105,12 +105,7 @@ class RunSummary:
         skipped = [event for event in self._not_complete if event.error.is_skip]
         failed = [event for event in self._not_complete if not event.error.is_skip]
         not_ready = [event for event in skipped if event.error.rule.scope is Scope.INTEGRATION]
-        for line in _lines(not_ready):
-            logger.warning("Not ready: %s", line)
-        for line in _lines(e for e in failed if e.error.rule.scope is not Scope.RUN):
-            logger.error("Could not read %s", line)
-        if self._run_error:
-            logger.error("The run ended early: %s", self._run_error)
+        self._log_problems(not_ready, failed)
         if problem:
             logger.error(problem)
         if stopped_by:
@@ -123,23 +118,30 @@ class RunSummary:
             "not finished": self._open.total(),
         }
         seconds = time.monotonic() - self._started
+        result = {
+            **{name.replace(" ", "_"): number for name, number in counts.items()},
+            "records": self._records.total(),
+            "seconds": round(seconds, 1),
+            "stopped_by": stopped_by,
+            "reads": [_structured(event) for event in self._not_complete],
+        }
         logger.info(
             "%s synced (%s): %s in %s.",
             _count(self._reads, "stream"),
             ", ".join(f"{number:,} {name}" for name, number in counts.items() if number),
             _count(self._records.total(), "record"),
             in_words(seconds),
-            extra={
-                "result": {
-                    **{name.replace(" ", "_"): number for name, number in counts.items()},
-                    "records": self._records.total(),
-                    "seconds": round(seconds, 1),
-                    "stopped_by": stopped_by,
-                    "reads": [_structured(event) for event in self._not_complete],
-                }
-            },
+            extra={"result": result},
         )
         return not (failed or problem)
+
+    def _log_problems(self, not_ready: list[ReadFailed], failed: list[ReadFailed]) -> None:
+        for line in _lines(not_ready):
+            logger.warning("Not ready: %s", line)
+        for line in _lines(event for event in failed if event.error.rule.scope is not Scope.RUN):
+            logger.error("Could not read %s", line)
+        if self._run_error:
+            logger.error("The run ended early: %s", self._run_error)
 
     def _log(self, event: ReadFailed) -> None:
         error = event.error
