@@ -33,6 +33,10 @@ else
 	@$(BIN)/coverage report
 endif
 
+.PHONY: test-fast
+test-fast: $(INSTALLED) ## Run the unit tests, the SDK's tests and a few syncs, in a minute
+	@$(BIN)/pytest tests/unit tests/tap/test_standard.py tests/tap/test_reading.py $(ARGS)
+
 SOAK_MINUTES ?= 30
 
 .PHONY: soak

@@ -333,7 +333,7 @@ class KomboClient:
         logger.debug(
             "GET %s (%s): HTTP %d in %.0f ms",
             request.path,
-            request.integration_id,
+            request.integration_id or "no integration",
             response.status_code,
             seconds * 1000,
         )

@@ -149,7 +149,7 @@ class RunSummary:
         if error.rule is UNAVAILABLE:
             streams = _count(len(event.streams), "stream")
         elif error.rule.scope is Scope.INTEGRATION:
-            streams = "remaining streams"
+            streams = "all streams" if len(event.streams) > 1 else "remaining streams"
         what = f"{streams} ({event.integration_id})"
         if what in self._logged:
             return

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,10 +16,14 @@ def client() -> dict[str, Endpoint]:
 
 @pytest.fixture(scope="session")
 def document() -> dict[str, Any]:
-    """Return Kombo's document, which is not ours to publish: a path or URL in KOMBO_OPENAPI."""
-    source = os.environ.get("KOMBO_OPENAPI")
+    """Return Kombo's document, which is not part of this repository.
+
+    KOMBO_OPENAPI is its path or URL; the default is a folder beside the checkout.
+    """
+    beside = Path(__file__).parents[3] / "shared" / "kombo-openapi.json"
+    source = os.environ.get("KOMBO_OPENAPI") or (str(beside) if beside.exists() else None)
     if not source:
-        pytest.skip("KOMBO_OPENAPI names no file or URL of Kombo's OpenAPI document")
+        pytest.skip("KOMBO_OPENAPI does not name Kombo's OpenAPI document")
     return document_at(source)
 
 
