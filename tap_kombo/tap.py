@@ -186,49 +186,55 @@ class TapKombo(Tap):
             RunFailedError: Something could not be read or written; everything else was.
             SystemExit: A signal stopped the run, after a last STATE.
         """
+        if sys.stdout is None:
+            self.logger.error("Standard output is closed. Pipe the tap into a target or a file.")
+            raise RunFailedError
         streams = [
             stream
             for stream in self.kombo_streams.values()
             if stream.selected and not stream_maps.is_removed(stream)
         ]
-        if sys.stdout is None:
-            self.logger.error("Standard output is closed. Pipe the tap into a target or a file.")
-            raise RunFailedError
         names = [stream.name for stream in streams]
-        integration_ids: list[str] = self.config["integration_ids"]
         concurrency = int(self.config["concurrency"])
-        # A read's pages come one after the other, so the longest reads are started first.
-        longest_first = sorted(
-            integration_ids,
-            key=lambda i: max((self.sync_state.pages(name, i) for name in names), default=0),
-            reverse=True,
-        )
         reader = Reader(
             self.client, names, self.partitions, concurrency=concurrency, stop=self._stop
         )
         writer = Writer(sys.stdout, SingerMessages(streams), self.sync_state)
-        summary = RunSummary(names, integration_ids, concurrency)
-        problem = None
-        self._is_syncing = True
-        try:
-            writer.open()
-            try:
-                self._write(reader.read(longest_first), writer, summary)
-            finally:
-                writer.close()
-        except OSError as error:
-            self._stop.set()
-            _discard_stdout()
-            if not self._stopped_by:
-                problem = _not_written(error)
-        finally:
-            self._is_syncing = False
+        summary = RunSummary(names, self.config["integration_ids"], concurrency)
+        problem = self._run(reader.read(self._longest_first(names)), writer, summary)
         stopped_by = self._stopped_by.name if self._stopped_by else None
         is_successful = summary.finish(problem=problem, stopped_by=stopped_by)
         if self._stopped_by:
             raise SystemExit(128 + self._stopped_by)
         if not is_successful:
             raise RunFailedError
+
+    def _longest_first(self, streams: Sequence[str]) -> list[str]:
+        """Sort the integrations by their longest read, whose pages come one after the other."""
+        return sorted(
+            self.config["integration_ids"],
+            key=lambda i: max((self.sync_state.pages(name, i) for name in streams), default=0),
+            reverse=True,
+        )
+
+    def _run(
+        self, events: Iterator[Page | ReadFailed | None], writer: Writer, summary: RunSummary
+    ) -> str | None:
+        """Write all messages; return a sentence if the output cannot be written."""
+        self._is_syncing = True
+        try:
+            writer.open()
+            try:
+                self._write(events, writer, summary)
+            finally:
+                writer.close()
+        except OSError as error:
+            self._stop.set()
+            _discard_stdout()
+            return None if self._stopped_by else _not_written(error)
+        finally:
+            self._is_syncing = False
+        return None
 
     def _write(
         self, events: Iterator[Page | ReadFailed | None], writer: Writer, summary: RunSummary
