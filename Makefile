@@ -105,7 +105,8 @@ NEWEST := --quiet --upgrade --universal --python-version 3.11 \
 .PHONY: constraints
 constraints: $(INSTALLED) ## Update constraints.txt to the newest versions
 	@UV_CONSTRAINT= $(BIN)/uv pip compile $(NEWEST) \
-		pyproject.toml --extra sandbox --group lint --group mutation --output-file constraints.txt
+		pyproject.toml packages/kombo-sandbox/pyproject.toml --group lint --group mutation \
+		--output-file constraints.txt
 	@for part in cluster recipes; do \
 		UV_CONSTRAINT= $(BIN)/uv pip compile $(NEWEST) orchestrate/$$part/requirements.txt \
 			--output-file orchestrate/$$part/constraints.txt || exit 1; \
@@ -119,12 +120,13 @@ constraints: $(INSTALLED) ## Update constraints.txt to the newest versions
 clean: ## Remove everything that make created
 	rm -rf .venv .meltano .cache .mypy_cache .pytest_cache .ruff_cache build dist output
 
-$(INSTALLED): pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml packages/kombo-sandbox/pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "tap-kombo needs Python 3.11 or newer: set PYTHON=/path/to/python3.11"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv \
 		|| { echo "Python's venv module is missing: on Debian, apt install python3-venv"; exit 1; }
 	@echo "Installing into .venv ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	@$(BIN)/uv pip install --quiet --editable '.[sandbox]' --group lint --group test
+	@$(BIN)/uv pip install --quiet --editable . --editable packages/kombo-sandbox \
+		--group lint --group test
 	@touch $@

@@ -21,6 +21,7 @@ BIN = Path(sys.executable).parent
 README = (ROOT / "README.md").read_text()
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
 DOCUMENTS += sorted((ROOT / "docs").glob("*.md"))
+SANDBOX_DOCUMENTS = [ROOT / "docs/sandbox.md", ROOT / "packages/kombo-sandbox/README.md"]
 
 API_KEY = "ks_prod_..."
 INTEGRATION_ID = "personio:xc2nfggxoBz2SPafs9TCzQGx"
@@ -60,7 +61,11 @@ def test_the_readme_is_short() -> None:
     assert len(README.splitlines()) <= 150
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "document",
+    [*DOCUMENTS, ROOT / "packages/kombo-sandbox/README.md"],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
 def test_relative_links_lead_somewhere(document: Path) -> None:
     for link in re.findall(r"\]\(([^)]+)\)", document.read_text()):
         path, _, anchor = link.partition("#")
@@ -146,8 +151,9 @@ def test_the_documented_log_format_has_the_documented_result(
     assert failure == {**shown, **{name: failure[name] for name in varying}}
 
 
-def test_the_commands_of_the_sandbox_work(kombo: Sandbox, tmp_path: Path) -> None:
-    commands = block("sh", "kombo-sandbox change", (ROOT / "docs/sandbox.md").read_text())
+@pytest.mark.parametrize("document", SANDBOX_DOCUMENTS, ids=lambda path: path.name)
+def test_the_commands_of_the_sandbox_work(kombo: Sandbox, tmp_path: Path, document: Path) -> None:
+    commands = block("sh", "kombo-sandbox change", document.read_text())
     commands = commands.replace("hris_employees", "ats_jobs")  # this sandbox is an ATS
 
     shell(re.sub(r"(?m)^(kombo-sandbox \S+)", rf"\1 --url {kombo.url}", commands), tmp_path)

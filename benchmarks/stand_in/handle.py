@@ -121,7 +121,7 @@ class StandIn:
 
 def harvested() -> Path:
     """Find what the sandbox, as it is now, made; made once, because it takes seconds."""
-    sources = sorted((PROJECT / "kombo_sandbox").rglob("*.py"))
+    sources = sorted((PROJECT / "packages/kombo-sandbox/kombo_sandbox").rglob("*.py"))
     content = b"".join(source.read_bytes() for source in sources)
     path = CACHE / f"kombo-{hashlib.sha256(content).hexdigest()[:16]}.json"
     if not path.exists():
