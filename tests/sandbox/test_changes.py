@@ -312,7 +312,11 @@ def test_a_raw_record_is_answered_word_for_word(client: Client) -> None:
         ("add", {"model": "ats_offers", "integration_id": "x"}, "there is no integration x"),
         ("change_nested", {"model": "ats_tags"}, "ats_tags has only 0"),
         ("change", {"model": "ats_candidate_tags"}, "no values of their own"),
-        ("put_raw", {"model": "ats_offers", "integration_id": "x", "json_text": "[]"}, "a record"),
+        (
+            "put_raw",
+            {"model": "ats_offers", "integration_id": "x", "json_text": "[]"},
+            "JSON object",
+        ),
         ("put_raw", {"model": "ats_offers", "integration_id": "x", "json_text": "{"}, "Expecting"),
         ("patch", {"model": "ats_offers", "id": "x", "values": {"id": "y"}}, "cannot be patched"),
         ("records", {"model": "ats_nothing"}, "there is no such model"),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from kombo_sandbox.arguments import check_range, parse_object
 from kombo_sandbox.clock import Clock, iso
 from kombo_sandbox.integrations import TOOLS, Integration
 from kombo_sandbox.models import MODELS, SERVED, Model
@@ -16,6 +17,7 @@ from kombo_sandbox.touching import shows_counting
 
 # Records that can be given new values: what was put in word for word stays as it is.
 _CHANGEABLE = "r.state = 0 AND r.body IS NULL"
+_MOST = 1_000_000
 # What an anonymised record still tells.
 _KEPT = {"id", "changed_at", "remote_deleted_at"}
 
@@ -28,6 +30,9 @@ class Choice:
     count: int = 1
     integration_id: str | None = None
     ids: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        check_range("count", self.count, 0, _MOST)
 
 
 class Changes:
@@ -91,6 +96,7 @@ class Changes:
 
     def add(self, model: str, count: int = 1, integration_id: str | None = None) -> list[str]:
         """New records, linked to live ones of the same integration."""
+        check_range("count", count, 0, _MOST)
         rng = self._seeder.rng()
         tenants = self._tenants(rng)
         added = []
@@ -126,9 +132,9 @@ class Changes:
 
     def put_raw(self, model: str, integration_id: str, json_text: str) -> None:
         """Answer this text, word for word, as a record; one with the same id is replaced."""
-        record = json.loads(json_text, parse_constant=_refuse)
-        if not (isinstance(record, dict) and isinstance(record.get("id"), str)):
-            raise ValueError("a record is a JSON object with an id")  # noqa: TRY004 - not a bug
+        record = parse_object(json_text, "json_text")
+        if not isinstance(record.get("id"), str):
+            raise ValueError("json_text must have an id, which is a string")  # noqa: TRY004 - not a bug
         its_model = _model(model)
         nested = {node.name for node in its_model.nested}
         known = self._store.rows(its_model, "r.id = :id", id=record["id"])
@@ -211,7 +217,3 @@ def _model(name: str) -> Model:
         known = ", ".join(model.id for model in SERVED)
         raise ValueError(f"there is no model {name}, but {known}")
     return MODELS[name]
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not JSON")

@@ -7,12 +7,21 @@ from datetime import UTC, datetime
 # Kombo's document gives this pattern for dates in queries: UTC only, no offsets.
 _WRITTEN = re.compile(r"\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}(\.\d+)?)?Z?")
 
+# Records have times some years before and after the clock's.
+_END = datetime(3000, 1, 1, tzinfo=UTC).timestamp()
+
 
 class Clock:
     """The machine's time plus an offset in seconds."""
 
     def __init__(self, offset: float = 0.0) -> None:
         self.offset = offset
+
+    def move(self, seconds: float) -> None:
+        """Move the clock; ValueError if it would leave the years 1970 to 2999."""
+        if not 0 <= time.time() + self.offset + seconds < _END:
+            raise ValueError("the clock must stay between the years 1970 and 2999")
+        self.offset += seconds
 
     def now(self) -> int:
         """Milliseconds since 1970."""

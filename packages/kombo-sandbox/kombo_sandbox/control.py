@@ -1,18 +1,20 @@
 """Driving the sandbox over HTTP: ``POST /_sandbox/OPERATION`` with the arguments as a JSON object.
 
-The answer is ``{"result": ...}``, or ``{"error": sentence}`` with the status 400.
+The response is ``{"result": ...}``, or ``{"error": sentence}`` with the status 400.
 """
 
 import json
+import traceback
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
+from kombo_sandbox.arguments import check_arguments, parse_object
 from kombo_sandbox.changes import Changes, Choice
 from kombo_sandbox.clock import iso
 from kombo_sandbox.faults import Fault
@@ -22,37 +24,56 @@ from kombo_sandbox.orders import ORDERS
 from kombo_sandbox.world import Budget, World
 
 
+@dataclass(frozen=True)
+class Operation:
+    """What an operation calls.
+
+    Attributes:
+        takes: A dataclass that holds the arguments; None if ``run`` takes them itself.
+    """
+
+    run: Callable[..., Any]
+    takes: type[Choice | Fault] | None = None
+
+    def prepare(self, arguments: Mapping[str, Any]) -> Callable[[], Any]:
+        """Check the arguments, and return the call."""
+        check_arguments(self.takes or self.run, arguments)
+        if self.takes:
+            return partial(self.run, self.takes(**arguments))
+        return partial(self.run, **arguments)
+
+
 class Control:
     """The operations."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         changes = Changes(world.store, world.clock, world.seeder)
-        self._operations: dict[str, Callable[..., Any]] = {
-            "change": _choosing(changes.change),
-            "change_nested": _choosing(changes.change_nested),
-            "delete": _choosing(changes.delete),
-            "anonymise": _choosing(changes.anonymise),
-            "restore": _choosing(changes.restore),
-            "add": changes.add,
-            "patch": changes.patch,
-            "put_raw": changes.put_raw,
-            "state": self._state,
-            "clock": self._clock,
-            "advance": self._advance,
-            "fault": self._fault,
-            "clear_faults": world.faults.clear,
-            "rate_limit": self._rate_limit,
-            "requests": self._requests,
-            "clear_requests": world.log.clear,
-            "behave": self._behave,
-            "schedule": self._schedule,
-            "happened": self._happened,
-            "clear_schedule": world.schedule.clear,
-            "reset": world.reset,
-            "set_integration": self._set_integration,
-            "add_integration": self._add_integration,
-            "remove_integration": self._remove_integration,
+        self._operations: dict[str, Operation] = {
+            "change": Operation(changes.change, Choice),
+            "change_nested": Operation(changes.change_nested, Choice),
+            "delete": Operation(changes.delete, Choice),
+            "anonymise": Operation(changes.anonymise, Choice),
+            "restore": Operation(changes.restore, Choice),
+            "add": Operation(changes.add),
+            "patch": Operation(changes.patch),
+            "put_raw": Operation(changes.put_raw),
+            "state": Operation(self._state),
+            "clock": Operation(self._clock),
+            "advance": Operation(self._advance),
+            "fault": Operation(world.faults.add, Fault),
+            "clear_faults": Operation(world.faults.clear),
+            "rate_limit": Operation(self._rate_limit),
+            "requests": Operation(self._requests),
+            "clear_requests": Operation(self._clear_requests),
+            "behave": Operation(self._behave),
+            "schedule": Operation(self._schedule),
+            "happened": Operation(self._happened),
+            "clear_schedule": Operation(world.schedule.clear),
+            "reset": Operation(world.reset),
+            "set_integration": Operation(self._set_integration),
+            "add_integration": Operation(self._add_integration),
+            "remove_integration": Operation(self._remove_integration),
         }
 
     def routes(self) -> list[BaseRoute]:
@@ -64,12 +85,15 @@ class Control:
     async def _operate(self, request: Request) -> Response:
         name = request.path_params["operation"]
         if name not in self._operations:
-            return JSONResponse({"error": f"there is no operation {name}"}, status_code=404)
+            return _error(404, f"there is no operation {name}")
         try:
-            arguments = json.loads(await request.body() or b"{}")
-            result = self._operations[name](**arguments)
-        except (TypeError, ValueError) as error:
-            return JSONResponse({"error": str(error)}, status_code=400)
+            arguments = parse_object(await request.body() or b"{}", "the body")
+            result = self._operations[name].prepare(arguments)()
+        except ValueError as error:
+            return _error(400, str(error))
+        except Exception as error:  # noqa: BLE001 - records may have been patched with anything
+            traceback.print_exc()
+            return _error(400, f"{name} is not possible: {type(error).__name__}")
         return Response(json.dumps({"result": result}), media_type="application/json")
 
     async def _records(self, request: Request) -> Response:
@@ -77,7 +101,7 @@ class Control:
         name = request.path_params["model"]
         model = MODELS.get(name)
         if model is None and name not in ABOUT:
-            return JSONResponse({"error": "there is no such model"}, status_code=404)
+            return _error(404, "there is no such model")
         store = self._world.store
         wanted = request.query_params.get("integration_id")
         try:
@@ -85,7 +109,7 @@ class Control:
                 [store.integration(wanted)] if wanted else list(store.integrations.values())
             )
         except ValueError as error:
-            return JSONResponse({"error": str(error)}, status_code=404)
+            return _error(404, str(error))
         include_deleted = request.query_params.get("include_deleted") != "false"
 
         async def lines() -> AsyncIterator[bytes]:
@@ -112,12 +136,9 @@ class Control:
         return iso(self._world.clock.now())
 
     def _advance(self, seconds: float) -> str:
-        self._world.clock.offset += seconds
+        self._world.clock.move(seconds)
         self._world.store.keep("clock_offset", self._world.clock.offset)
         return self._clock()
-
-    def _fault(self, **how: Any) -> int:
-        return self._world.faults.add(Fault(**how))
 
     def _rate_limit(self, limit: int, window_seconds: float) -> None:
         self._world.budget = Budget(limit, window_seconds)
@@ -125,19 +146,28 @@ class Control:
     def _requests(self) -> list[dict[str, Any]]:
         return list(self._world.log)
 
-    def _behave(self, **how: Any) -> None:
-        if "order" in how:
-            if how["order"] not in ORDERS:
-                raise ValueError(f"there is no order {how['order']}, but {', '.join(ORDERS)}")
-            how["order"] = ORDERS[how["order"]]
-        self._world.behaviour = replace(self._world.behaviour, **how)
+    def _clear_requests(self) -> None:
+        self._world.log.clear()
+
+    def _behave(
+        self, *, strict: bool | None = None, order: str | None = None, sparse: bool | None = None
+    ) -> None:
+        if order is not None and order not in ORDERS:
+            raise ValueError(f"there is no order {order}, but {', '.join(ORDERS)}")
+        behaviour = self._world.behaviour
+        self._world.behaviour = replace(
+            behaviour,
+            strict=behaviour.strict if strict is None else strict,
+            order=behaviour.order if order is None else ORDERS[order],
+            sparse=behaviour.sparse if sparse is None else sparse,
+        )
 
     def _schedule(self, operation: str, before_request: int, arguments: Mapping[str, Any]) -> None:
         if operation not in self._operations:
             raise ValueError(f"there is no operation {operation}")
         if before_request < 1:
             raise ValueError("before_request counts from 1, the next request")
-        run = partial(self._operations[operation], **arguments)
+        run = self._operations[operation].prepare(arguments)
         self._world.schedule.add(operation, run, before_request=before_request)
 
     def _happened(self) -> list[dict[str, Any]]:
@@ -145,6 +175,7 @@ class Control:
 
     def _set_integration(self, integration_id: str, **state: Any) -> None:
         integration = self._world.store.integration(integration_id)
+        check_arguments(integration.set, state)
         integration.set(**state)
         self._world.store.save_integration(integration)
 
@@ -157,5 +188,7 @@ class Control:
         store.remove_integration(store.integration(integration_id))
 
 
-def _choosing(change: Callable[[Choice], list[str]]) -> Callable[..., list[str]]:
-    return lambda **choice: change(Choice(**choice))
+def _error(status: int, sentence: str) -> Response:
+    # ASCII, because a name in the sentence may be half of a surrogate pair.
+    body = json.dumps({"error": sentence})
+    return Response(body, status_code=status, media_type="application/json")

@@ -1,7 +1,14 @@
 """What can go wrong on purpose: faults, each for certain requests and a number of times."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from kombo_sandbox.arguments import check_range
+
+_MOST = 1_000_000_000
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
 
 
 @dataclass
@@ -42,6 +49,25 @@ class Fault:
     content_type: str = "application/json; charset=utf-8"
     headers: Mapping[str, str] = field(default_factory=dict)
     cut_body: float | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a fault that could not be sent."""
+        check_range("skip", self.skip, 0, _MOST)
+        check_range("delay", self.delay, 0, _MOST)
+        check_range("cut_body", self.cut_body or 0, 0, _MOST)
+        if self.count is not None:
+            check_range("count", self.count, 1, _MOST)
+        if self.status is not None:
+            check_range("status", self.status, 200, 599)
+        try:
+            (self.body or "").encode()
+        except UnicodeEncodeError as error:
+            raise ValueError("body cannot be encoded as UTF-8") from error
+        for name, value in {**self.headers, "Content-Type": self.content_type}.items():
+            if not (_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)):
+                raise ValueError(f"{name!r}: {value!r} is not a valid header")
+            if name.lower() == "content-length" and not (value.isascii() and value.isdigit()):
+                raise ValueError("Content-Length must be a number of bytes")
 
     @property
     def answers(self) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from kombo_sandbox.clock import moment
 from kombo_sandbox.errors import KomboError
 from kombo_sandbox.models import MODELS, Model
 
@@ -120,6 +121,8 @@ class Integration:
         ):
             if value is not None and value not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, not {value}")
+        if data_expired_at is not None:
+            moment(data_expired_at)
         reasons = {
             UNSUPPORTED: unavailable_models,
             DISABLED: disabled_models,

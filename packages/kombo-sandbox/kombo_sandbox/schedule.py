@@ -22,7 +22,7 @@ class Schedule:
             happening = {"operation": operation, "result": None, "error": None}
             try:
                 happening["result"] = run()
-            except (TypeError, ValueError) as error:
+            except Exception as error:  # noqa: BLE001 - the request itself must succeed
                 # There may be no such record any more: whoever scheduled it cannot know.
                 happening["error"] = str(error)
             self.happened.append(happening)

@@ -6,6 +6,7 @@ from functools import cached_property
 from itertools import chain
 
 from kombo_sandbox import assessment, ats, connection, hris, lms
+from kombo_sandbox.arguments import check_range
 from kombo_sandbox.clock import Clock, iso
 from kombo_sandbox.integrations import TOOLS, Integration
 from kombo_sandbox.store import Row, Store
@@ -26,6 +27,8 @@ _FAMILIES: dict[str, Callable[[Tenant, int], Iterator[Row]]] = {
     "LMS": lms.family,
     "ASSESSMENT": assessment.family,
 }
+
+_LARGEST = 10_000_000
 
 
 class Seeder:
@@ -62,6 +65,8 @@ class Seeder:
         """Connect new integrations, each of a category, with that many of what it counts by."""
         if tool is not None and tool not in TOOLS:
             raise ValueError(f"there is no tool {tool}, but {', '.join(TOOLS)}")
+        for _, size in sizes:
+            check_range("the size of an integration", size, 0, _LARGEST)
         now = self._clock.now()
         first = max((one.seq for one in self._store.integrations.values()), default=0) + 1
         added = []

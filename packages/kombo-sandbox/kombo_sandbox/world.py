@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kombo_sandbox.arguments import check_range
 from kombo_sandbox.clock import Clock, moment
 from kombo_sandbox.cursors import Cursors
 from kombo_sandbox.faults import Faults
@@ -18,12 +19,16 @@ from kombo_sandbox.seed import Seeder
 from kombo_sandbox.store import Store
 
 _LOGGED_REQUESTS = 100_000
+_MOST_REQUESTS = 1_000_000_000
+_LONGEST_WINDOW = 31_536_000  # a year
 
 
 class Budget:
     """``limit`` requests in each window of so many seconds."""
 
     def __init__(self, limit: int, window: float) -> None:
+        check_range("the rate limit", limit, 0, _MOST_REQUESTS)
+        check_range("the window of the rate limit", window, 0.001, _LONGEST_WINDOW)
         self.limit = limit
         self.remaining = limit
         self._window = window
@@ -84,7 +89,7 @@ class Beginning:
         """Fill an empty store."""
         clock.offset = 0.0
         if self.clock is not None:
-            clock.offset = (moment(self.clock) - clock.now()) / 1000
+            clock.move((moment(self.clock) - clock.now()) / 1000)
         seeder.add_integrations(self.sizes)
         # Written last: a file without it was left half full.
         store.keep("clock_offset", clock.offset)

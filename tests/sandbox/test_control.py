@@ -1,0 +1,203 @@
+"""The control API, given nonsense and called by strangers."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from kombo_sandbox import Sandbox
+from tests.sandbox.client import Client
+
+CONTROL = {"X-Kombo-Sandbox": "control"}
+DEEP = '{"a":' * 2000 + "1" + "}" * 2000
+
+NONSENSE: list[tuple[str, Any]] = [
+    ("advance", {}),
+    ("advance", {"seconds": "60"}),
+    ("advance", {"seconds": True}),
+    ("advance", {"seconds": None}),
+    ("advance", {"seconds": 2**64}),
+    ("advance", {"seconds": -(2**64)}),
+    ("advance", {"seconds": 1e20}),
+    ("advance", {"seconds": 10**400}),
+    ("advance", {"seconds": 60, "minutes": 1}),
+    ("rate_limit", {"limit": 2**64, "window_seconds": 60}),
+    ("rate_limit", {"limit": -1, "window_seconds": 60}),
+    ("rate_limit", {"limit": 1.5, "window_seconds": 60}),
+    ("rate_limit", {"limit": 10, "window_seconds": 0}),
+    ("rate_limit", {"limit": 10, "window_seconds": 2**64}),
+    ("add_integration", {"offers": -1}),
+    ("add_integration", {"offers": 2**64}),
+    ("add_integration", {"offers": "5"}),
+    ("add_integration", {"offers": 1.5}),
+    ("add_integration", {"tool": "nobody"}),
+    ("add_integration", {"tool": ["lever"]}),
+    ("remove_integration", {"integration_id": "nobody"}),
+    ("remove_integration", {"integration_id": {}}),
+    ("set_integration", {"integration_id": "nobody", "status": "ACTIVE"}),
+    ("change", {"model": "ats_offers", "count": -1}),
+    ("change", {"model": "ats_offers", "count": 2**64}),
+    ("change", {"model": "ats_offers", "ids": "abc"}),
+    ("change", {"model": "ats_offers", "ids": [1]}),
+    ("change", {"model": ["ats_offers"]}),
+    ("change", {"model": "\ud800"}),
+    ("delete", {"model": "ats_offers", "ids": ["nobody"]}),
+    ("add", {"model": "ats_offers", "count": -1}),
+    ("add", {"model": "ats_offers", "count": 2**64}),
+    ("add", {"model": "ats_offers", "integration_id": "nobody"}),
+    ("patch", {"model": "ats_offers", "id": "nobody", "values": {}}),
+    ("patch", {"model": "ats_offers", "id": "nobody", "values": []}),
+    ("patch", {"model": "ats_offers", "id": 5, "values": {}}),
+    ("put_raw", {"model": "ats_offers", "integration_id": "nobody", "json_text": '{"id": "1"}'}),
+    ("put_raw", {"model": "ats_offers", "integration_id": "nobody", "json_text": "[" * 100_000}),
+    ("fault", {"status": 99}),
+    ("fault", {"status": 2**64}),
+    ("fault", {"status": "500"}),
+    ("fault", {"count": 0}),
+    ("fault", {"skip": -1}),
+    ("fault", {"delay": -1}),
+    ("fault", {"delay": 1e20}),
+    ("fault", {"cut_body": -1}),
+    ("fault", {"body": "\ud800"}),
+    ("fault", {"body": 5}),
+    ("fault", {"content_type": "text/html\r\nX-Own: 1", "body": ""}),
+    ("fault", {"headers": {"X-Own": 5}}),
+    ("fault", {"headers": {"X-Own": "\ud800"}}),
+    ("fault", {"headers": {"X-Own": "a\r\nb"}}),
+    ("fault", {"headers": {"X Own": "a"}}),
+    ("fault", {"headers": {"Content-Length": "much"}}),
+    ("fault", {"nothing": True}),
+    ("behave", {"order": "by chance"}),
+    ("behave", {"order": []}),
+    ("behave", {"strict": "yes"}),
+    ("behave", {"nothing": True}),
+    ("schedule", {"operation": "nothing", "before_request": 1, "arguments": {}}),
+    ("schedule", {"operation": [], "before_request": 1, "arguments": {}}),
+    ("schedule", {"operation": "change", "before_request": 0, "arguments": {}}),
+    ("schedule", {"operation": "change", "before_request": 1, "arguments": []}),
+    ("schedule", {"operation": "advance", "before_request": 1, "arguments": {"seconds": "x"}}),
+    ("schedule", {"operation": "delete", "before_request": 1, "arguments": {"count": 1}}),
+    ("reset", {"now": True}),
+    ("state", []),
+    ("state", "state"),
+    ("clock", None),
+]
+
+
+@pytest.fixture(scope="module")
+def lively() -> Iterator[Sandbox]:
+    with Sandbox(integrations=2, offers=20, seed=9) as sandbox:
+        yield sandbox
+
+
+@pytest.mark.parametrize(("operation", "arguments"), NONSENSE)
+def test_nonsense_is_rejected_with_a_sentence_and_changes_nothing(
+    lively: Sandbox, operation: str, arguments: Any
+) -> None:
+    client = Client(lively)
+    before = lively.integration_ids, lively.records("ats_offers")
+
+    status, error = post(lively, operation, json.dumps(arguments))
+
+    assert status == 400, error
+    assert error
+    assert "\n" not in error
+    assert (lively.integration_ids, lively.records("ats_offers")) == before
+    answer = client.get("/ats/offers")
+    assert answer.status_code == 200
+    assert answer.headers["ratelimit-limit"] == "1000000"
+
+
+@pytest.mark.parametrize(
+    "body", ["{", b"\xff", "[" * 100_000, '{"seconds": NaN}', '{"seconds": 1e999}', DEEP]
+)
+def test_a_body_that_is_not_a_json_object_is_rejected(lively: Sandbox, body: str | bytes) -> None:
+    status, error = post(lively, "advance", body)
+
+    assert status == 400, error
+    assert "\n" not in error
+
+
+def test_a_record_nested_too_deeply_is_rejected(lively: Sandbox) -> None:
+    client = Client(lively)
+    where = {"model": "ats_offers", "integration_id": client.integration_id}
+    record = '{"id": "deep", "a": ' + DEEP + "}"
+
+    status, error = post(lively, "put_raw", json.dumps({**where, "json_text": record}))
+
+    assert status == 400, error
+    assert client.get("/ats/offers").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"status": "ON"},
+        {"status": ["ACTIVE"]},
+        {"disabled_models": "ats_offers"},
+        {"disabled_models": [["ats_offers"]]},
+        {"unsupported_filters": [5]},
+        {"data_expired_at": "yesterday"},
+        {"tool": "lever"},
+    ],
+)
+def test_a_rejected_state_leaves_the_integration_as_it_was(
+    lively: Sandbox, state: dict[str, Any]
+) -> None:
+    before = lively.records("integrations")
+    arguments = {"integration_id": lively.integration_ids[0], **state}
+
+    status, error = post(lively, "set_integration", json.dumps(arguments))
+
+    assert status == 400, error
+    assert lively.records("integrations") == before
+
+
+@pytest.mark.parametrize("clock", ["1970-01-02T00:00:00.000Z", "2999-12-31T00:00:00.000Z"])
+def test_every_tool_can_be_connected_at_the_ends_of_the_clock(clock: str) -> None:
+    with Sandbox(integrations=0, clock=clock) as sandbox:
+        for tool in ("personio", "hibob", "docebo", "teamtailor"):
+            client = Client(sandbox, sandbox.add_integration(tool, offers=3))
+            assert client.get(f"/integrations/{client.integration_id}").status_code == 200
+
+
+def test_an_integration_can_be_empty(lively: Sandbox) -> None:
+    client = Client(lively, lively.add_integration(offers=0))
+    assert client.get("/ats/offers").json()["data"]["results"] == []
+    lively.remove_integration(client.integration_id)
+
+
+def test_an_unknown_operation_is_not_found(lively: Sandbox) -> None:
+    assert post(lively, "nothing", "{}") == (404, "there is no operation nothing")
+
+
+def test_a_patched_record_that_breaks_a_change_does_not_break_the_server(lively: Sandbox) -> None:
+    client = Client(lively)
+    job = client.held("ats_jobs")[0]
+    odd = {name: {"odd": [5]} for name in job if name not in ("id", "remote_deleted_at")}
+    lively.patch("ats_jobs", job["id"], odd)
+
+    statuses = {
+        post(lively, operation, json.dumps({"model": model, "count": 3}))[0]
+        for operation in ("add", "change", "change_nested")
+        for model in ("ats_jobs", "ats_applications", "ats_offers")
+    }
+
+    lively.reset()
+    assert statuses <= {200, 400}
+    assert Client(lively).get("/ats/offers").status_code == 200
+
+
+def post(sandbox: Sandbox, operation: str, body: str | bytes, **headers: str) -> tuple[int, str]:
+    """Call an operation, and return the status and the error, which is empty if there is none."""
+    with closing(http.client.HTTPConnection(urlsplit(sandbox.url).netloc, timeout=10)) as http_:
+        http_.request("POST", f"/_sandbox/{operation}", body, {**CONTROL, **headers})
+        response = http_.getresponse()
+        answer = json.loads(response.read())
+        return response.status, answer.get("error", "")
