@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Any
 from urllib.parse import urlsplit
@@ -194,10 +194,49 @@ def test_a_patched_record_that_breaks_a_change_does_not_break_the_server(lively:
     assert Client(lively).get("/ats/offers").status_code == 200
 
 
-def post(sandbox: Sandbox, operation: str, body: str | bytes, **headers: str) -> tuple[int, str]:
+@pytest.mark.parametrize("value", ["", "yes"])
+def test_a_call_without_the_header_of_the_control_api_is_forbidden(
+    lively: Sandbox, value: str
+) -> None:
+    headers = {"X-Kombo-Sandbox": value, "Content-Type": "text/plain"}
+
+    assert request(lively, "POST", "/_sandbox/clear_faults", "{}", headers)[0] == 403
+    assert request(lively, "GET", "/_sandbox/records/ats_offers", headers=headers)[0] == 403
+    assert request(lively, "GET", "/_sandbox/records/ats_offers")[0] == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["", "kombo.example", "127.0.0.1.kombo.example:8400", "192.0.2.1", "[2001:db8::1]:80"]
+)
+def test_a_call_for_another_host_is_forbidden(lively: Sandbox, host: str) -> None:
+    headers = {**CONTROL, "Host": host}
+
+    assert post(lively, "clear_faults", "{}", headers)[0] == 403
+    assert request(lively, "GET", "/_sandbox/records/ats_offers", headers=headers)[0] == 403
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.2:8400", "[::1]:8400"])
+def test_a_call_for_a_loopback_host_is_accepted(lively: Sandbox, host: str) -> None:
+    assert post(lively, "clear_faults", "{}", {**CONTROL, "Host": host})[0] == 200
+
+
+def post(
+    sandbox: Sandbox, operation: str, body: str | bytes, headers: Mapping[str, str] = CONTROL
+) -> tuple[int, str]:
     """Call an operation, and return the status and the error, which is empty if there is none."""
-    with closing(http.client.HTTPConnection(urlsplit(sandbox.url).netloc, timeout=10)) as http_:
-        http_.request("POST", f"/_sandbox/{operation}", body, {**CONTROL, **headers})
-        response = http_.getresponse()
-        answer = json.loads(response.read())
-        return response.status, answer.get("error", "")
+    status, answer = request(sandbox, "POST", f"/_sandbox/{operation}", body, headers)
+    return status, json.loads(answer).get("error", "")
+
+
+def request(
+    sandbox: Sandbox,
+    method: str,
+    path: str,
+    body: str | bytes | None = None,
+    headers: Mapping[str, str] = CONTROL,
+) -> tuple[int, bytes]:
+    netloc = urlsplit(sandbox.url).netloc
+    with closing(http.client.HTTPConnection(netloc, timeout=10)) as connection:
+        connection.request(method, path, body, dict(headers))
+        response = connection.getresponse()
+        return response.status, response.read()

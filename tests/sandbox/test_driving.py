@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -15,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -195,6 +197,37 @@ def test_serve_says_it_in_json() -> None:
             "api_key": handle.api_key,
             "integration_ids": handle.integration_ids,
         }
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [("0.0.0.0", "127.0.0.1"), ("::1", "[::1]"), ("::", "[::1]")],  # noqa: S104 - the test's case
+)
+def test_serve_prints_a_url_that_works(host: str, shown: str) -> None:
+    if ":" in host and not has_ipv6():
+        pytest.skip("this machine has no IPv6")
+    with serving("--json", f"--host={host}", "--integrations=1") as (_, line):
+        url = json.loads(line)["url"]
+        assert re.fullmatch(rf"http://{re.escape(shown)}:\d+/v1", url)
+        handle = Handle(url)
+        assert handle.url == url
+        assert handle.advance(60)
+        assert len(handle.records("ats_offers")) == 5
+        assert Client(handle).get("/check-api-key").status_code == 200
+
+
+def test_the_host_of_serve_is_accepted_by_the_control_api() -> None:
+    with serving("--json", "--host=localhost") as (_, line):
+        port = urlsplit(json.loads(line)["url"]).port
+        assert Handle(f"http://localhost:{port}/v1").integration_ids
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

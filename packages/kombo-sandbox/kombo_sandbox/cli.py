@@ -154,15 +154,17 @@ def _serve(options: dict[str, Any]) -> None:
             api_key=options["key"],
             latency=options["latency"],
         )
-        host, port = listener.getsockname()[:2]
+        url = f"{server.url_of(listener)}/v1"
+        hosts = {options["host"].lower(), listener.getsockname()[0]}
 
         def ready() -> None:
-            url, ids = f"http://{host}:{port}/v1", list(store.integrations)
+            ids = list(store.integrations)
             state = {"url": url, "api_key": world.api_key, "integration_ids": ids}
             sentence = f"Kombo sandbox at {url}, key {world.api_key}, integrations {' '.join(ids)}"
             _say(json.dumps(state) if options["json"] else sentence)
 
-        server.run(server.application(world, gzip=options["gzip"]), listener, ready)
+        app = server.application(world, hosts=hosts, gzip=options["gzip"])
+        server.run(app, listener, ready)
         store.close()
 
 

@@ -1,14 +1,18 @@
 """Driving the sandbox over HTTP: ``POST /_sandbox/OPERATION`` with the arguments as a JSON object.
 
-The response is ``{"result": ...}``, or ``{"error": sentence}`` with the status 400.
+The response is ``{"result": ...}``, or ``{"error": sentence}`` with the status 400. Calls need the
+header ``X-Kombo-Sandbox: control``, and a ``Host`` that is a loopback address or the server's own:
+otherwise a web page could drive the sandbox from the browser of its user.
 """
 
 import json
 import traceback
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import partial, wraps
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -18,6 +22,7 @@ from kombo_sandbox.arguments import check_arguments, parse_object
 from kombo_sandbox.changes import Changes, Choice
 from kombo_sandbox.clock import iso
 from kombo_sandbox.faults import Fault
+from kombo_sandbox.handle import CONTROL_HEADERS
 from kombo_sandbox.integrations import ABOUT, TOOLS, details
 from kombo_sandbox.models import MODELS
 from kombo_sandbox.orders import ORDERS
@@ -43,11 +48,20 @@ class Operation:
         return partial(self.run, **arguments)
 
 
-class Control:
-    """The operations."""
+Endpoint = Callable[[Request], Awaitable[Response]]
 
-    def __init__(self, world: World) -> None:
+
+class Control:
+    """The operations.
+
+    Args:
+        world: What they change.
+        hosts: Names and addresses of the server, besides those of the loopback interface.
+    """
+
+    def __init__(self, world: World, hosts: Collection[str]) -> None:
         self._world = world
+        self._hosts = hosts
         changes = Changes(world.store, world.clock, world.seeder)
         self._operations: dict[str, Operation] = {
             "change": Operation(changes.change, Choice),
@@ -78,9 +92,34 @@ class Control:
 
     def routes(self) -> list[BaseRoute]:
         return [
-            Route("/_sandbox/records/{model}", self._records),
-            Route("/_sandbox/{operation}", self._operate, methods=["POST"]),
+            Route("/_sandbox/records/{model}", self._guarded(self._records)),
+            Route("/_sandbox/{operation}", self._guarded(self._operate), methods=["POST"]),
         ]
+
+    def _guarded(self, endpoint: Endpoint) -> Endpoint:
+        @wraps(endpoint)
+        async def guarded(request: Request) -> Response:
+            for name, value in CONTROL_HEADERS.items():
+                if request.headers.get(name) != value:
+                    return _error(403, f"the header {name}: {value} is missing")
+            host = request.headers.get("host", "")
+            if not self._is_own(host):
+                return _error(403, f"the Host {host!r} is not this server: start it with --host")
+            return await endpoint(request)
+
+        return guarded
+
+    def _is_own(self, host: str) -> bool:
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
+        if name == "localhost" or name in self._hosts:
+            return True
+        try:
+            return ip_address(name).is_loopback
+        except ValueError:
+            return False
 
     async def _operate(self, request: Request) -> Response:
         name = request.path_params["operation"]

@@ -9,6 +9,9 @@ from urllib.parse import urlencode, urlsplit
 
 Record = dict[str, Any]
 
+CONTROL_HEADERS = {"X-Kombo-Sandbox": "control"}
+"""Headers of each call of the control API: the form of a web page cannot send them."""
+
 
 class SandboxError(Exception):
     """The sandbox could not be started or reached, or could not do what was asked for."""
@@ -94,7 +97,8 @@ class Handle:
             query["integration_id"] = integration_id
         connection = http.client.HTTPConnection(*self._address)
         try:
-            connection.request("GET", f"/_sandbox/records/{model}?{urlencode(query)}")
+            path = f"/_sandbox/records/{model}?{urlencode(query)}"
+            connection.request("GET", path, headers=CONTROL_HEADERS)
             response = connection.getresponse()
             if response.status != http.HTTPStatus.OK:
                 raise SandboxError(json.loads(response.read())["error"])
@@ -353,7 +357,8 @@ class Handle:
         """Run an operation of ``kombo_sandbox.control``; SandboxError if it cannot be done."""
         connection = http.client.HTTPConnection(*self._address)
         try:
-            connection.request("POST", f"/_sandbox/{operation}", json.dumps(arguments))
+            body = json.dumps(arguments)
+            connection.request("POST", f"/_sandbox/{operation}", body, CONTROL_HEADERS)
             answer = json.loads(connection.getresponse().read())
         except (OSError, ValueError) as error:
             raise SandboxError(f"no sandbox answers at {self.url}: {error}") from error

@@ -6,8 +6,9 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from ipaddress import ip_address
 
 import uvicorn
 from starlette.applications import Starlette
@@ -25,10 +26,16 @@ from kombo_sandbox.world import World
 _KEEP_ALIVE_SECONDS = 75
 
 
-def application(world: World, *, gzip: bool) -> ASGIApp:
-    """The ASGI application; with ``gzip`` it compresses for clients that accept it."""
+def application(world: World, *, hosts: Collection[str], gzip: bool) -> ASGIApp:
+    """Return the ASGI application.
+
+    Args:
+        world: What it serves.
+        hosts: Names and addresses of the server.
+        gzip: Compress for clients that accept it.
+    """
     app = Starlette(
-        routes=[*Kombo(world).routes(), *Control(world).routes()],
+        routes=[*Kombo(world).routes(), *Control(world, hosts).routes()],
         middleware=[Middleware(GZipMiddleware)] if gzip else [],
         exception_handlers=ERROR_HANDLERS,
     )
@@ -43,6 +50,15 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else error
         raise ValueError(f"cannot listen on {host} port {port}: {reason}") from error
+
+
+def url_of(listener: socket.socket) -> str:
+    """Return the URL at which this machine reaches the server."""
+    host, port = listener.getsockname()[:2]
+    is_ipv4 = listener.family is socket.AF_INET
+    if ip_address(host.partition("%")[0]).is_unspecified:
+        host = "127.0.0.1" if is_ipv4 else "::1"
+    return f"http://{host}:{port}" if is_ipv4 else f"http://[{host}]:{port}"
 
 
 def run(app: ASGIApp, listener: socket.socket, ready: Callable[[], None]) -> None:
