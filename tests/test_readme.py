@@ -151,6 +151,27 @@ def test_the_documented_log_format_has_the_documented_result(
     assert failure == {**shown, **{name: failure[name] for name in varying}}
 
 
+def test_the_tap_reads_the_settings_that_the_sandbox_writes(tmp_path: Path) -> None:
+    document = (ROOT / "docs/sandbox.md").read_text()
+    serve = re.search(r"(?m)^kombo-sandbox (serve .*)$", document)
+    assert serve
+    with subprocess.Popen(
+        [BIN / "kombo-sandbox", *serve[1].split(), "--port=0"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout
+        process.stdout.readline()
+        try:
+            shell(block("sh", "tap-kombo --config config.json --test", document), tmp_path)
+        finally:
+            process.terminate()
+
+    messages = (tmp_path / "messages.jsonl").read_text().splitlines()
+    streams = {json.loads(message).get("stream") for message in messages}
+    assert {"ats_offers", "hris_employees"} <= streams
+
+
 @pytest.mark.parametrize("document", SANDBOX_DOCUMENTS, ids=lambda path: path.name)
 def test_the_commands_of_the_sandbox_work(kombo: Sandbox, tmp_path: Path, document: Path) -> None:
     commands = block("sh", "kombo-sandbox change", document.read_text())

@@ -216,6 +216,45 @@ def test_serve_prints_a_url_that_works(host: str, shown: str) -> None:
         assert Client(handle).get("/check-api-key").status_code == 200
 
 
+def test_serve_writes_settings_for_the_tap(tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    config.write_text("something longer than the settings" * 100)
+    config.chmod(0o644)
+    with serving("--json", f"--write-config={config}", "--integrations=2") as (_, line):
+        ready = json.loads(line)
+        assert json.loads(config.read_text()) == {
+            "api_url": ready["url"],
+            "api_key": ready["api_key"],
+            "integration_ids": ready["integration_ids"],
+        }
+        assert config.stat().st_mode & 0o777 == 0o600
+
+
+def test_settings_that_cannot_be_written_are_one_sentence(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "missing" / "config.json"
+    with serving(f"--write-config={config}") as (process, line):
+        assert process.wait(timeout=20) == 1
+    assert line == ""
+    assert capfd.readouterr().err == (
+        f"kombo-sandbox: cannot write {config}: No such file or directory\n"
+    )
+
+
+def test_serve_prints_settings_for_the_environment() -> None:
+    with serving("--env", "--integrations=2", "--key=a key'") as (process, line):
+        assert process.stdout is not None
+        exports = [line, process.stdout.readline(), process.stdout.readline()]
+        assert all(one.startswith("export TAP_KOMBO_") for one in exports)
+        names = "$TAP_KOMBO_API_URL", "$TAP_KOMBO_API_KEY", "$TAP_KOMBO_INTEGRATION_IDS"
+        script = "".join(exports) + "".join(f'printf "%s\\n" "{name}"\n' for name in names)
+        shell = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+        url, key, ids = shell.stdout.splitlines()
+        handle = Handle(url)
+        assert (key, json.loads(ids)) == ("a key'", handle.integration_ids)
+
+
 def test_the_host_of_serve_is_accepted_by_the_control_api() -> None:
     with serving("--json", "--host=localhost") as (_, line):
         port = urlsplit(json.loads(line)["url"]).port

@@ -2,10 +2,12 @@
 
 import argparse
 import json
+import os
+import shlex
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +70,14 @@ def _parser() -> argparse.ArgumentParser:
     option("--cursor-lifetime", type=float, default=86_400.0, help="seconds on the sandbox's clock")
     option("--strict", action="store_true", help="updated_after means later than")
     option("--gzip", action="store_true", help="compress for clients that accept it")
-    option("--json", action="store_true", help="say as JSON when it is ready")
+    option("--write-config", type=Path, metavar="FILE", help="write the tap's settings to a file")
+    output = serve.add_mutually_exclusive_group()
+    output.add_argument(
+        "--json", action="store_true", help="print URL, key and integrations as JSON"
+    )
+    output.add_argument(
+        "--env", action="store_true", help="print the tap's settings as export lines"
+    )
     option("--until-eof", action="store_true", help="stop at the end of stdin")
 
     for name, what in _ON_RECORDS.items():
@@ -157,15 +166,44 @@ def _serve(options: dict[str, Any]) -> None:
         url = f"{server.url_of(listener)}/v1"
         hosts = {options["host"].lower(), listener.getsockname()[0]}
 
+        settings = {
+            "api_url": url,
+            "api_key": world.api_key,
+            "integration_ids": list(store.integrations),
+        }
+        if options["write_config"]:
+            _write_config(options["write_config"], settings)
+
         def ready() -> None:
-            ids = list(store.integrations)
-            state = {"url": url, "api_key": world.api_key, "integration_ids": ids}
-            sentence = f"Kombo sandbox at {url}, key {world.api_key}, integrations {' '.join(ids)}"
-            _say(json.dumps(state) if options["json"] else sentence)
+            _say(_announcement(settings, options))
 
         app = server.application(world, hosts=hosts, gzip=options["gzip"])
         server.run(app, listener, ready)
         store.close()
+
+
+def _write_config(path: Path, settings: Mapping[str, Any]) -> None:
+    """Write settings for ``tap-kombo --config`` that only this user can read."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            # The file may have existed with other permissions.
+            path.chmod(0o600)
+            file.write(json.dumps(settings, indent=2) + "\n")
+    except OSError as error:
+        raise ValueError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _announcement(settings: Mapping[str, Any], options: Mapping[str, Any]) -> str:
+    url, key, ids = settings["api_url"], settings["api_key"], settings["integration_ids"]
+    if options["json"]:
+        return json.dumps({"url": url, "api_key": key, "integration_ids": ids})
+    if options["env"]:
+        values = {"API_URL": url, "API_KEY": key, "INTEGRATION_IDS": json.dumps(ids)}
+        return "\n".join(
+            f"export TAP_KOMBO_{name}={shlex.quote(value)}" for name, value in values.items()
+        )
+    return f"Kombo sandbox at {url}, key {key}, integrations {' '.join(ids)}"
 
 
 def _sizes(options: dict[str, Any]) -> list[tuple[str, int]]:
