@@ -255,6 +255,21 @@ def test_serve_prints_settings_for_the_environment() -> None:
         assert (key, json.loads(ids)) == ("a key'", handle.integration_ids)
 
 
+@pytest.mark.parametrize("package", ["faker", "httptools", "starlette", "uvicorn"])
+def test_a_missing_dependency_is_one_sentence(package: str) -> None:
+    script = (
+        f"import sys; sys.modules[{package!r}] = None\n"
+        "from kombo_sandbox.cli import main; sys.exit(main(['serve', '--port=0']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=20, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"kombo-sandbox: the package {package} is not installed: run pip install {package}\n"
+    )
+
+
 def test_the_host_of_serve_is_accepted_by_the_control_api() -> None:
     with serving("--json", "--host=localhost") as (_, line):
         port = urlsplit(json.loads(line)["url"]).port

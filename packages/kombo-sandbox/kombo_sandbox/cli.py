@@ -40,6 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run = options.pop("run")
     try:
         run(options)
+    except ModuleNotFoundError as error:
+        # Only `serve` needs the dependencies.
+        package = (error.name or "").partition(".")[0]
+        sys.stderr.write(
+            f"kombo-sandbox: the package {package} is not installed: run pip install {package}\n"
+        )
+        return 1
     except (SandboxError, ValueError) as error:
         sys.stderr.write(f"kombo-sandbox: {error}\n")
         return 1
