@@ -1,4 +1,4 @@
-"""A local Kombo over real HTTP, with believable data, that can be changed and made to fail."""
+"""A local server with Kombo's API and generated data that tests can change and make fail."""
 
 from kombo_sandbox.handle import Handle, Happening, Request, SandboxError
 from kombo_sandbox.sandbox import Sandbox

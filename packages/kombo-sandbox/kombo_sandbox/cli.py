@@ -1,4 +1,4 @@
-"""The command ``kombo-sandbox``: serve a sandbox, or drive one that runs."""
+"""The command ``kombo-sandbox``: start a sandbox, or change one that is running."""
 
 import argparse
 import json
@@ -18,24 +18,24 @@ from kombo_sandbox.sandbox import DEFAULT_KEY
 _PORT = 8400
 
 _ON_RECORDS = {
-    "change": "give records new values",
-    "change-nested": "change only what is nested in records",
+    "change": "change values of records",
+    "change-nested": "change only nested data of records",
     "delete": "delete records",
-    "anonymise": "empty records, as Kombo does 14 days after they were deleted",
-    "restore": "bring deleted records back",
+    "anonymise": "erase the fields of records, as Kombo does 14 days after a deletion",
+    "restore": "restore deleted records",
     "add": "add records",
 }
 _ON_THE_WHOLE = {
-    "state": "show the key and the integrations",
-    "clock": "show what the sandbox's clock says",
-    "requests": "show the requests seen so far",
-    "clear-requests": "forget the requests seen so far",
-    "clear-faults": "let everything succeed again",
+    "state": "print the API key and the integrations",
+    "clock": "print the time of the sandbox's clock",
+    "requests": "list the requests received so far",
+    "clear-requests": "clear the list of requests",
+    "clear-faults": "remove all faults",
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; a sentence on stderr and status 1 if it cannot be done."""
+    """Run the command; errors are one line on stderr and exit status 1."""
     options = vars(_parser().parse_args(arguments))
     run = options.pop("run")
     try:
@@ -55,28 +55,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="kombo-sandbox", description="A local Kombo to try things on."
+        prog="kombo-sandbox", description="A local server with Kombo's API."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    serve = commands.add_parser("serve", help="serve a sandbox until it is stopped")
+    serve = commands.add_parser("serve", help="start a sandbox and keep it running")
     serve.set_defaults(run=_serve)
     option = serve.add_argument
-    option("--host", default="127.0.0.1")
-    option("--port", type=int, default=_PORT, help="0: any free port")
-    option("--data", type=Path, help="keep the data in this file; what it holds already is served")
-    option("--key", default=DEFAULT_KEY, help="the API key that is valid")
-    option("--seed", type=int, default=1, help="other seed, other people")
-    option("--integrations", type=int, default=3, help="how many connections to tools there are")
-    option("--offers", default="100", help="of each integration, or by commas one number for each")
-    option("--categories", default="ATS", help="by commas: so many connections to tools of each")
-    option("--employees", type=int, help="of each HRIS tool, learners and orders of the others")
-    option("--clock", help="what the sandbox's clock says at the start")
-    option("--latency", type=float, default=0.0, help="seconds that each request takes at least")
-    option("--rate-limit", type=int, default=1_000_000, help="requests in a window")
-    option("--rate-window", type=float, default=60.0, help="seconds of that window")
-    option("--cursor-lifetime", type=float, default=86_400.0, help="seconds on the sandbox's clock")
-    option("--strict", action="store_true", help="updated_after means later than")
-    option("--gzip", action="store_true", help="compress for clients that accept it")
+    option("--host", default="127.0.0.1", help="name or address to listen on")
+    option("--port", type=int, default=_PORT, help="port to listen on; 0 for any free port")
+    option("--data", type=Path, help="SQLite file for the data; an existing one is reused")
+    option("--key", default=DEFAULT_KEY, help="valid API key")
+    option("--seed", type=int, default=1, help="seed of the generated data")
+    option("--integrations", type=int, default=3, help="integrations of each category")
+    option("--offers", default="100", help="offers per integration, or comma-separated numbers")
+    option("--categories", default="ATS", help="comma-separated categories of the integrations")
+    option(
+        "--employees",
+        type=int,
+        help="employees, learners or orders per integration that is not an ATS",
+    )
+    option("--clock", help="initial time of the sandbox's clock")
+    option("--latency", type=float, default=0.0, help="minimum seconds per request")
+    option("--rate-limit", type=int, default=1_000_000, help="requests per window")
+    option("--rate-window", type=float, default=60.0, help="window of the rate limit, in seconds")
+    option(
+        "--cursor-lifetime",
+        type=float,
+        default=86_400.0,
+        help="seconds until a cursor expires, by the sandbox's clock",
+    )
+    option("--strict", action="store_true", help="exclude the moment of updated_after itself")
+    option("--gzip", action="store_true", help="compress responses for clients that accept it")
     option("--write-config", type=Path, metavar="FILE", help="write the tap's settings to a file")
     output = serve.add_mutually_exclusive_group()
     output.add_argument(
@@ -89,15 +98,23 @@ def _parser() -> argparse.ArgumentParser:
 
     for name, what in _ON_RECORDS.items():
         command = _driving(commands, name, what)
-        command.add_argument("model", help="such as ats_offers")
-        command.add_argument("--integration", dest="integration_id", help="only of this one")
-        command.add_argument("--count", type=int, default=1)
+        command.add_argument("model", help="a model, such as ats_offers")
+        command.add_argument(
+            "--integration", dest="integration_id", help="only records of this integration"
+        )
+        command.add_argument("--count", type=int, default=1, help="number of records")
         if name != "add":
-            command.add_argument("--ids", type=lambda text: text.split(","), help="by commas")
+            command.add_argument(
+                "--ids",
+                type=lambda text: text.split(","),
+                help="comma-separated ids of the records",
+            )
     for name, what in _ON_THE_WHOLE.items():
         _driving(commands, name, what)
-    _driving(commands, "advance", "move the sandbox's clock").add_argument("seconds", type=float)
-    _fault(_driving(commands, "fault", "let requests fail"))
+    _driving(commands, "advance", "move the sandbox's clock by some seconds").add_argument(
+        "seconds", type=float
+    )
+    _fault(_driving(commands, "fault", "make requests fail"))
     return parser
 
 
@@ -106,23 +123,23 @@ def _fault(command: argparse.ArgumentParser) -> None:
     option = command.add_argument
     option("--path", help="only this path, such as /ats/offers")
     option("--integration", dest="integration_id", help="only for this integration")
-    option("--skip", type=int, help="let so many requests pass first")
-    option("--count", type=int, help="let so many fail, instead of all")
-    option("--status", type=int, help="HTTP status")
-    option("--code", help="Kombo's error code")
-    option("--log-url")
-    option("--body", help="text instead of Kombo's envelope")
-    option("--content-type")
-    option("--delay", type=float, help="seconds to wait before the answer")
-    option("--cut-body", type=float, help="break off after so many bytes, or that part (below 1)")
-    option("--hang", action="store_true", help="never answer")
-    option("--close", action="store_true", help="break the connection instead of an answer")
-    option("--expired-cursor", action="store_true", help="refuse cursors")
+    option("--skip", type=int, help="requests that succeed first")
+    option("--count", type=int, help="requests that fail; all by default")
+    option("--status", type=int, help="HTTP status of the response")
+    option("--code", help="Kombo's error code in the response")
+    option("--log-url", help="log_url of the error")
+    option("--body", help="body of the response")
+    option("--content-type", help="content type of --body")
+    option("--delay", type=float, help="seconds before the response")
+    option("--cut-body", type=float, help="bytes after which the body ends, or a fraction below 1")
+    option("--hang", action="store_true", help="never respond")
+    option("--close", action="store_true", help="close the connection instead of responding")
+    option("--expired-cursor", action="store_true", help="reject cursors as expired")
 
 
 def _driving(commands: Any, name: str, what: str) -> argparse.ArgumentParser:
     command: argparse.ArgumentParser = commands.add_parser(name, help=what)
-    command.add_argument("--url", default=f"http://127.0.0.1:{_PORT}", help="of the sandbox")
+    command.add_argument("--url", default=f"http://127.0.0.1:{_PORT}", help="URL of the sandbox")
     command.set_defaults(run=_drive, operation=name.replace("-", "_"))
     return command
 
@@ -136,7 +153,7 @@ def _drive(options: dict[str, Any]) -> None:
 
 
 def _serve(options: dict[str, Any]) -> None:
-    # Imported here, as those who only drive a sandbox need none of it.
+    # Imported here because only this command needs the dependencies.
     from kombo_sandbox import server  # noqa: PLC0415
     from kombo_sandbox.cursors import Cursors  # noqa: PLC0415
     from kombo_sandbox.world import Beginning, Behaviour, World, open_store  # noqa: PLC0415

@@ -122,7 +122,7 @@ class Sandbox(Handle):
         line = self._process.stdout.readline() if self._process.stdout else ""
         if not line:
             self._terminate()
-            raise SandboxError("the sandbox did not start; it says why on stderr")
+            raise SandboxError("the sandbox did not start; its error is on stderr")
         url: str = json.loads(line)["url"]
         return url
 
