@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from singer_sdk import metrics
 
-from tap_kombo.errors import READ, UNAVAILABLE, KomboError, Scope
+from tap_kombo.errors import READ, RETRY, UNAVAILABLE, WAIT, KomboError, Scope
 from tap_kombo.reader import Page, ReadFailed
 from tap_kombo.times import in_words
 
@@ -93,7 +93,8 @@ class RunSummary:
         """Log the result.
 
         The last log record has it as the structured field `result`: counts, and a list of the reads
-        that are not complete, with the action, Kombo's code and its log URL.
+        that are not complete, with the action, whether the cause is transient, Kombo's code and its
+        log URL.
 
         Args:
             problem: A sentence about what ended the run, beside its reads.
@@ -178,10 +179,12 @@ def _structured(event: ReadFailed) -> dict[str, object]:
         "integration_id": event.integration_id,
         "streams": list(event.streams),
         "action": "skip" if error.is_skip else "fail",
+        "transient": error.rule.action in {RETRY, WAIT},
         "scope": error.rule.scope.name.lower(),
         "code": error.code,
         "http_status": error.status,
         "log_url": error.log_url,
+        "message": str(error),
     }
 
 

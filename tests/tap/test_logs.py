@@ -146,21 +146,10 @@ def test_the_last_log_record_has_the_result(sandbox: Sandbox, tmp_path: Path) ->
         log_url=LOG_URL,
     )
     sandbox.set_integration(unsupporting, unavailable_models=["ats_offers"])
-    log_config = tmp_path / "logging.json"
-    log_config.write_text(
-        json.dumps(
-            {
-                "version": 1,
-                "disable_existing_loggers": False,
-                "formatters": {"json": {"()": "singer_sdk.logging.StructuredFormatter"}},
-                "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
-                "root": {"level": "INFO", "handlers": ["stderr"]},
-            }
-        )
-    )
-
     run = run_tap(
-        settings_for(sandbox), catalog=OFFERS, env={"SINGER_SDK_LOG_CONFIG": str(log_config)}
+        settings_for(sandbox),
+        catalog=OFFERS,
+        env={"SINGER_SDK_LOG_CONFIG": json_log_config(tmp_path)},
     )
 
     assert run.code == 1
@@ -174,7 +163,40 @@ def test_the_last_log_record_has_the_result(sandbox: Sandbox, tmp_path: Path) ->
     assert reads[failing]["code"] == "INTEGRATION.PERMISSION_MISSING"
     assert reads[failing]["http_status"] == 400
     assert reads[failing]["log_url"] == LOG_URL
+    assert LOG_URL in reads[failing]["message"]
     assert reads[unsupporting]["action"] == "skip"
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "is_transient"),
+    [
+        (503, "REMOTE.SERVICE_UNAVAILABLE", True),
+        (429, "REMOTE.RATE_LIMIT_EXCEEDED", True),
+        (502, None, True),
+        (500, "PLATFORM.SOMETHING_NEW", False),
+        (403, None, False),
+        (401, "INTEGRATION.AUTHENTICATION_INVALID", False),
+    ],
+)
+def test_the_result_says_whether_a_failure_is_transient(
+    sandbox: Sandbox,
+    tmp_path: Path,
+    status: int,
+    code: str | None,
+    is_transient: bool,  # noqa: FBT001  # a case
+) -> None:
+    failing = sandbox.integration_ids[0]
+    sandbox.fault(path="/ats/offers", integration_id=failing, status=status, code=code)
+
+    run = run_tap(
+        settings_for(sandbox, max_wait_seconds=1),
+        catalog=OFFERS,
+        env={"SINGER_SDK_LOG_CONFIG": json_log_config(tmp_path)},
+    )
+
+    [read] = json.loads(run.stderr.splitlines()[-1])["extra"]["result"]["reads"]
+    assert (read["integration_id"], read["action"]) == (failing, "fail")
+    assert read["transient"] is is_transient
 
 
 def test_about_shows_no_secret() -> None:
@@ -406,3 +428,20 @@ def test_a_key_that_is_not_encrypted_is_not_sent_to_a_proxy(variable: str, proxy
 
     assert run.code == 0
     assert len(kombo.heads) == 4
+
+
+def json_log_config(folder: Path) -> str:
+    """Write a configuration with which the log is JSON, and return its path."""
+    path = folder / "logging.json"
+    path.write_text(
+        json.dumps(
+            {
+                "version": 1,
+                "disable_existing_loggers": False,
+                "formatters": {"json": {"()": "singer_sdk.logging.StructuredFormatter"}},
+                "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+                "root": {"level": "INFO", "handlers": ["stderr"]},
+            }
+        )
+    )
+    return str(path)
