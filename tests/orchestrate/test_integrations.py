@@ -1,4 +1,4 @@
-"""Where the integrations come from, and how they are grouped."""
+"""The list of integrations, and the shards."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def find(source: Any, *, variable: Any = None, rows: Any = ()) -> list[str]:
     return find_integrations(source, read_variable=lambda _: variable, read_sql=lambda *_: rows)
 
 
-def test_they_come_from_a_list_a_variable_a_file_or_a_query(tmp_path: Path) -> None:
+def test_the_source_is_a_list_a_variable_a_file_or_a_query(tmp_path: Path) -> None:
     lines, array = tmp_path / "lines", tmp_path / "array"
     lines.write_text("\n".join([*IDS, ""]))
     array.write_text(json.dumps(IDS))
@@ -36,41 +36,56 @@ def test_they_come_from_a_list_a_variable_a_file_or_a_query(tmp_path: Path) -> N
     assert find({"sql": "SELECT ...", "connection": "crm"}, rows=[(one,) for one in IDS]) == IDS
 
 
-def test_one_that_is_given_twice_is_read_once() -> None:
+def test_duplicates_are_read_once() -> None:
     assert find([*IDS, IDS[0]]) == IDS
 
 
 @pytest.mark.parametrize(
     ("source", "sentence"),
     [
-        (None, "must be a list of integrations, or say where it is"),
-        ({"sql": "SELECT ..."}, "must be a list of integrations, or say where it is"),
-        ([], "`integration_ids` holds no integration: add the first one"),
-        ({"sql": "SELECT ...", "connection": "crm"}, "The query in crm holds no integration"),
-        ([IDS[0], "personio"], "no integration's id in place 2"),
-        ([IDS[0], None], "no integration's id in place 2"),
-        ({"variable": "customers"}, "The variable customers must hold a list"),
+        (None, "must be a list of integrations, or a source of one"),
+        ({"sql": "SELECT ..."}, "must be a list of integrations, or a source of one"),
+        ([], "`integration_ids` has no integration. Add one"),
+        ({"sql": "SELECT ...", "connection": "crm"}, "The query in crm has no integration"),
+        ([IDS[0], "personio"], "entry 2 is not a valid integration id"),
+        ([IDS[0], None], "entry 2 is not a valid integration id"),
+        ({"variable": "customers"}, "The variable customers must be a list"),
         ({"file": "/nowhere/ids"}, "/nowhere/ids cannot be read: No such file"),
     ],
 )
-def test_a_mistake_is_one_sentence(source: Any, sentence: str) -> None:
+def test_a_source_that_is_not_valid_is_one_sentence(source: Any, sentence: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         find(source)
 
     assert sentence in str(caught.value)
 
 
-def test_a_file_that_is_half_a_list_is_one_sentence(tmp_path: Path) -> None:
-    (tmp_path / "ids").write_text(f'["{IDS[0]}",')
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (f'["{IDS[0]}",'.encode(), "is not valid JSON"),
+        (b"\x89PNG\xff\x00", "is not a text file"),
+        (b"", "has no integration"),
+        (b"\n\n", "has no integration"),
+        (b"\x00\x00", "entry 1 is not a valid integration id"),
+        (b"[" * 100_000, "is not valid JSON"),
+    ],
+)
+def test_a_file_that_is_not_valid_is_one_sentence(
+    tmp_path: Path, content: bytes, sentence: str
+) -> None:
+    (tmp_path / "ids").write_bytes(content)
 
-    with pytest.raises(ConfigurationError, match="not valid JSON: mend it"):
+    with pytest.raises(ConfigurationError, match=sentence):
         integrations_in(tmp_path / "ids")
 
 
 @pytest.mark.parametrize(
     ("integrations", "size"), [(1, 20), (20, 20), (21, 20), (3001, 20), (7, 1)]
 )
-def test_shards_hold_each_integration_once_and_are_of_a_size(integrations: int, size: int) -> None:
+def test_shards_contain_each_integration_once_and_have_similar_sizes(
+    integrations: int, size: int
+) -> None:
     names = [f"personio:{number}" for number in range(integrations)]
 
     groups = shards(names, size)
@@ -80,19 +95,20 @@ def test_shards_hold_each_integration_once_and_are_of_a_size(integrations: int, 
     assert max(map(len, groups)) - min(map(len, groups)) <= 1
 
 
-def test_there_are_no_more_shards_than_airflow_maps() -> None:
+def test_there_are_at_most_as_many_shards_as_airflow_maps() -> None:
     groups = shards([f"personio:{number}" for number in range(30_000)], 20, at_most=1024)
 
     assert len(groups) == 1024
     assert {len(group) for group in groups} == {29, 30}
 
 
-def test_a_size_of_none_is_one_sentence() -> None:
-    with pytest.raises(ConfigurationError, match="`shard_size` is 1 at least"):
-        shards(IDS, 0)
+@pytest.mark.parametrize("size", [0, -2])
+def test_a_size_below_one_is_rejected(size: int) -> None:
+    with pytest.raises(ConfigurationError, match="`shard_size` must be at least 1"):
+        shards(IDS, size)
 
 
-def test_a_shard_is_named_by_what_it_holds_as_far_as_there_is_room() -> None:
+def test_the_name_of_a_shard_lists_its_integrations_if_there_is_room() -> None:
     many = [f"smartrecruiters:{number:024}" for number in range(20)]
 
     assert label(IDS) == ", ".join(IDS)

@@ -1,4 +1,4 @@
-"""Which integrations there are, and how they are grouped into shards."""
+"""The list of integrations, and the shards."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kombo_shards.configuration import ConfigurationError
 INTEGRATION_ID = re.compile(r"[a-z0-9_-]+:[A-Za-z0-9_-]+")
 
 LABEL_LENGTH = 250
-"""Airflow keeps no more characters of a mapped task's name."""
+"""Airflow truncates longer names of mapped tasks."""
 
 EXAMPLE = "personio:B1hu5NGyhdjSq5X3hxEz4bAN"
 
@@ -24,16 +24,16 @@ def find_integrations(
     read_variable: Callable[[str], Any],
     read_sql: Callable[[str, str], Iterable[Sequence[Any]]],
 ) -> list[str]:
-    """Find the integrations, in the order in which they are given, each one time.
+    """Return the integrations in the given order, without duplicates.
 
     Args:
-        source: A list of ids, or where such a list is: `{"variable": NAME}`, `{"file": PATH}` or
+        source: A list of ids, or a source of one: `{"variable": NAME}`, `{"file": PATH}` or
             `{"sql": QUERY, "connection": NAME}`.
-        read_variable: Gives the value of a variable, a list of ids.
-        read_sql: Runs a query in a database; takes the name of the connection, and the query.
+        read_variable: Returns the value of a variable, a list of ids.
+        read_sql: Runs a query, given the name of a connection and the query.
 
     Raises:
-        ConfigurationError: There are none, or something among them is no integration's id.
+        ConfigurationError: The list is empty, or an id is not valid.
     """
     match source:
         case list():
@@ -47,7 +47,7 @@ def find_integrations(
             found = [row[0] for row in read_sql(name, query)]
         case _:
             raise ConfigurationError(
-                "`integration_ids` must be a list of integrations, or say where it is: "
+                "`integration_ids` must be a list of integrations, or a source of one: "
                 '{"variable": NAME}, {"file": PATH} or {"sql": QUERY, "connection": NAME}.'
             )
     return _checked(where, found)
@@ -57,39 +57,39 @@ def integrations_in(path: Path) -> list[str]:
     """Read the integrations in a file: an id on each line, or a JSON list.
 
     Raises:
-        ConfigurationError: There are none, or something among them is no integration's id.
+        ConfigurationError: The file cannot be read, is empty, or an id is not valid.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
+        raise ConfigurationError(f"The file {path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
         raise ConfigurationError(
-            f"The file of integrations {path} cannot be read: {error.strerror}."
+            f"The file {path} is not a text file. Write an id on each line, or a JSON list."
         ) from None
     if not text.lstrip().startswith("["):
         return _checked(f"The file {path}", text.split())
     try:
         return _checked(f"The file {path}", json.loads(text))
-    except json.JSONDecodeError:
-        raise ConfigurationError(f"The file {path} is not valid JSON: mend it.") from None
+    except (json.JSONDecodeError, RecursionError):
+        raise ConfigurationError(f"The file {path} is not valid JSON.") from None
 
 
 def shards(
     integration_ids: Sequence[str], size: int, *, at_most: int | None = None
 ) -> list[list[str]]:
-    """Group integrations into shards that differ by one integration at most.
+    """Group integrations into shards whose sizes differ by at most one.
 
     Args:
         integration_ids: The integrations.
-        size: How many a shard holds at most.
-        at_most: So many shards there may be; they are larger than `size` rather than more.
+        size: The largest size of a shard.
+        at_most: The largest number of shards, which overrides `size`.
 
     Raises:
-        ConfigurationError: The size is no size.
+        ConfigurationError: The size is less than 1.
     """
     if size < 1:
-        raise ConfigurationError(
-            f"A shard of {size} integrations is none: `shard_size` is 1 at least."
-        )
+        raise ConfigurationError("`shard_size` must be at least 1.")
     number = -(-len(integration_ids) // size)
     if at_most is not None:
         number = min(number, at_most)
@@ -97,10 +97,10 @@ def shards(
 
 
 def label(integration_ids: Sequence[str]) -> str:
-    """Name a shard by what it holds, so that a person finds an integration in it."""
-    whole = ", ".join(integration_ids)
-    if len(whole) <= LABEL_LENGTH:
-        return whole
+    """Return a name of a shard that lists its integrations, if there is room."""
+    full = ", ".join(integration_ids)
+    if len(full) <= LABEL_LENGTH:
+        return full
     room = LABEL_LENGTH - len(", ... 10,000 in all")
     short = ""
     for integration_id in integration_ids:
@@ -114,14 +114,13 @@ def label(integration_ids: Sequence[str]) -> str:
 
 def _checked(where: str, found: Any) -> list[str]:
     if isinstance(found, str | Mapping) or not isinstance(found, Iterable):
-        raise ConfigurationError(f'{where} must hold a list of integrations: ["{EXAMPLE}"].')
+        raise ConfigurationError(f'{where} must be a list of integrations: ["{EXAMPLE}"].')
     integration_ids = list(found)
     for number, integration_id in enumerate(integration_ids, start=1):
         if not isinstance(integration_id, str) or not INTEGRATION_ID.fullmatch(integration_id):
             raise ConfigurationError(
-                f"{where} has something that is no integration's id in place {number}: "
-                f"they look like {EXAMPLE}."
+                f"{where}: entry {number} is not a valid integration id. Write ids like {EXAMPLE}."
             )
     if not integration_ids:
-        raise ConfigurationError(f"{where} holds no integration: add the first one.")
+        raise ConfigurationError(f"{where} has no integration. Add one.")
     return list(dict.fromkeys(integration_ids))
