@@ -1,4 +1,4 @@
-"""A tap and a target that start at once and do what a test needs: Singer in, Singer out."""
+"""A fake tap and a fake target that start quickly."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ import json, os, sys, time
 names = json.loads(os.environ["TAP_KOMBO_INTEGRATION_IDS"])
 path = next(a for a in sys.argv if a.startswith("--state=")).partition("=")[2]
 state = json.load(open(path))
-def tell(value):
+def emit(value):
     bookmarks = state.setdefault("bookmarks", {}).setdefault("ats_jobs", {"partitions": []})
     bookmarks["partitions"] = [
         {"context": {"integration_id": name}, "replication_key_value": value} for name in names
     ]
     print(json.dumps({"type": "STATE", "value": state}), flush=True)
+def log(message, level="error", **extra):
+    record = {"level": level, "logger_name": "tap-kombo", "message": message, "extra": extra}
+    print(json.dumps(record), file=sys.stderr, flush=True)
 """
 
 TARGET = """
@@ -36,9 +39,9 @@ def pipe(tap: str, target: str = "", files: Sequence[Path] = ()) -> Pipe:
     """Build a pipe of fakes.
 
     Args:
-        tap: What the tap does, with `names`, `state` and `tell(bookmark)` at hand.
-        target: What the target does after the end of its input.
-        files: `FILES` for both.
+        tap: The tap's code, which can use `names`, `state`, `emit(bookmark)` and `log(message)`.
+        target: The target's code after the end of its input.
+        files: The value of `FILES` in both.
     """
     given = f"FILES = {[str(file) for file in files]}\n"
     return Pipe(

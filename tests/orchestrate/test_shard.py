@@ -1,4 +1,4 @@
-"""A shard: what the target has told is kept, whatever happens, and two runs never mix."""
+"""A shard stores the states that the target emits, whatever ends the run."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def bookmark(store: Store, integration_id: str) -> str | None:
     return row[0] if row else None
 
 
-def test_each_integration_goes_on_where_it_was_in_whatever_shard_it_is_next(store: Store) -> None:
-    first = pipe("tell('1')")
+def test_each_integration_resumes_from_its_state_in_any_shard(store: Store) -> None:
+    first = pipe("emit('1')")
     Shard(store, first, "first").run([A, B])
-    Shard(store, pipe("tell('2')"), "second").run([C])
-    third = pipe("print(json.dumps({'type': 'STATE', 'value': state}))\ntell('3')")
+    Shard(store, pipe("emit('2')"), "second").run([C])
+    third = pipe("print(json.dumps({'type': 'STATE', 'value': state}))\nemit('3')")
     assert bookmark(store, A) == "1"
     assert bookmark(store, C) == "2"
 
@@ -52,29 +52,31 @@ def test_each_integration_goes_on_where_it_was_in_whatever_shard_it_is_next(stor
     assert [bookmark(store, name) for name in (A, B, C)] == ["3", "1", "3"]
 
 
-def test_a_state_is_kept_as_soon_as_the_target_tells_it(store: Store) -> None:
-    shard = Shard(store, pipe(f"tell('1'){FOR_EVER}"), "one")
+def test_a_state_is_stored_as_soon_as_the_target_emits_it(store: Store) -> None:
+    shard = Shard(store, pipe(f"emit('1'){FOR_EVER}"), "one")
     with in_a_process_of_its_own(shard, [A]) as process:
         wait_until(lambda: bookmark(store, A) == "1")
         assert process.poll() is None
 
 
-def test_two_runs_of_an_integration_at_once_are_refused_and_the_rest_is_read(store: Store) -> None:
-    slow = Shard(store, pipe(f"tell('slow'){FOR_EVER}"), "the slow one")
+def test_an_integration_that_another_run_reads_is_omitted_and_the_others_are_read(
+    store: Store,
+) -> None:
+    slow = Shard(store, pipe(f"emit('slow'){FOR_EVER}"), "the slow one")
     with in_a_process_of_its_own(slow, [A]):
         wait_until(lambda: bookmark(store, A) == "slow")
 
-        problems = Shard(store, pipe("tell('quick')"), "the quick one").run([A, B])
+        problems = Shard(store, pipe("emit('quick')"), "the quick one").run([A, B])
 
         assert set(problems) == {A}
-        assert "is being read by the slow one" in problems[A].why
-        assert problems[A].passes
+        assert "Another run is reading it: the slow one" in problems[A].why
+        assert problems[A].is_transient
         assert bookmark(store, A) == "slow"
         assert bookmark(store, B) == "quick"
 
 
-def test_a_runner_that_is_killed_takes_its_tap_and_target_along(store: Store) -> None:
-    with in_a_process_of_its_own(Shard(store, pipe(f"tell('1'){FOR_EVER}"), "one"), [A]) as process:
+def test_if_the_runner_is_killed_its_tap_and_target_end(store: Store) -> None:
+    with in_a_process_of_its_own(Shard(store, pipe(f"emit('1'){FOR_EVER}"), "one"), [A]) as process:
         wait_until(lambda: bookmark(store, A) == "1")
         family = psutil.Process(process.pid).children(recursive=True)
         guard = next(child for child in family if "guard.py" in " ".join(child.cmdline()))
@@ -92,10 +94,10 @@ def test_a_runner_that_is_killed_takes_its_tap_and_target_along(store: Store) ->
     assert store.take([A], "next").others == {}
 
 
-def test_a_runner_that_is_frozen_loses_its_tap_and_target_before_its_integrations(
+def test_if_the_runner_is_frozen_its_tap_and_target_end_before_its_lease(
     store: Store,
 ) -> None:
-    with in_a_process_of_its_own(Shard(store, pipe(f"tell('1'){FOR_EVER}"), "one"), [A]) as process:
+    with in_a_process_of_its_own(Shard(store, pipe(f"emit('1'){FOR_EVER}"), "one"), [A]) as process:
         wait_until(lambda: bookmark(store, A) == "1")
         family = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGSTOP)
@@ -105,7 +107,7 @@ def test_a_runner_that_is_frozen_loses_its_tap_and_target_before_its_integration
         assert [child for child in family if alive(child)] == []
 
 
-def test_a_run_whose_integrations_were_taken_over_ends_and_stores_nothing_more(
+def test_a_run_that_lost_its_lease_ends_and_stores_nothing_more(
     store: Store,
 ) -> None:
     def take_over() -> None:
@@ -118,22 +120,22 @@ def test_a_run_whose_integrations_were_taken_over_ends_and_stores_nothing_more(
     thief.start()
 
     with pytest.raises(LeaseLostError):
-        Shard(store, pipe("tell('1')\ntime.sleep(2)\ntell('2')"), "one").run([A])
+        Shard(store, pipe("emit('1')\ntime.sleep(2)\nemit('2')"), "one").run([A])
 
     thief.join()
     assert bookmark(store, A) == "1"
 
 
-def test_a_run_that_is_terminated_keeps_what_the_target_stores_in_its_last_moment(
+def test_a_run_that_is_terminated_stores_the_last_state_of_the_target(
     store: Store,
 ) -> None:
     in_order = """
 import signal
 def stop(*_):
-    tell("2")
+    emit("2")
     sys.exit(143)
 signal.signal(signal.SIGTERM, stop)
-tell("1")
+emit("1")
 time.sleep(60)
 """
     with in_a_process_of_its_own(Shard(store, pipe(in_order), "one"), [A]) as process:
@@ -145,91 +147,104 @@ time.sleep(60)
     assert store.take([A], "next").others == {}
 
 
-def test_a_second_try_leaves_out_what_the_first_has_completed(store: Store) -> None:
+def test_a_retry_omits_the_integrations_that_are_complete(store: Store) -> None:
     began = store.prepare()
     could_not = f"""
-tell("1")
-sys.stderr.write("a day | ERROR    | tap-kombo | Could not read {B} (ats_jobs): HTTP 502. Later.")
+emit("1")
+read = {{"integration_id": "{B}", "action": "fail", "transient": True, "message": "HTTP 502."}}
+log("1 failed", "info", result={{"reads": [read], "not_finished": 0}})
 sys.exit(1)
 """
     first = Shard(store, pipe(could_not), "one").run([A, B], since=began)
-    assert {name: problem.passes for name, problem in first.items()} == {B: True}
+    assert {name: problem.is_transient for name, problem in first.items()} == {B: True}
 
-    second = Shard(store, pipe("tell('2')"), "two").run([A, B], since=began)
+    second = Shard(store, pipe("emit('2')"), "two").run([A, B], since=began)
 
     assert second == {}
     assert [bookmark(store, name) for name in (A, B)] == ["1", "2"]
     assert Shard(store, pipe("sys.exit(9)"), "three").run([A, B], since=began) == {}
 
 
-def test_a_target_that_fails_completes_nothing_but_what_it_has_told_is_kept(
+def test_if_the_target_fails_its_states_are_stored_and_nothing_is_complete(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     failing = "print('psycopg.errors.DiskFull: DETAIL: (Jane Doe)', file=sys.stderr)\nsys.exit(1)"
     began = store.prepare()
 
-    problems = Shard(store, pipe("tell('1')", failing), "one").run([A], since=began)
+    problems = Shard(store, pipe("emit('1')", failing), "one").run([A], since=began)
 
-    assert problems[A].passes
+    assert problems[A].is_transient
     assert "(psycopg.errors.DiskFull)" in problems[A].why
     assert "Jane" not in caplog.text + problems[A].why
     assert bookmark(store, A) == "1"
     assert store.complete_since(began, [A]) == set()
 
 
-def test_no_secret_is_on_a_command_line_or_in_the_log(
+def test_no_secret_is_on_a_command_line_in_the_log_or_in_a_readable_file(
     store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     seen = tmp_path / "seen"
-    look = (
-        "import subprocess\nopen(FILES[0], 'w').write(subprocess.check_output("
-        "['ps', '-ww', '-eo', 'args'], text=True))"
-    )
+    look = """
+import pathlib, subprocess
+own = pathlib.Path(path).parent
+modes = [f"{file.name} {file.stat().st_mode & 0o777:o}" for file in (own, *own.iterdir())]
+processes = subprocess.check_output(["ps", "-ww", "-eo", "args"], text=True)
+open(FILES[0], "w").write("\\n".join(modes) + "\\n" + processes)
+"""
+    # The target's file is there before the tap looks.
+    look = f"time.sleep(0.5)\n{look}"
 
     Shard(store, pipe(look, files=[seen]), "one").run([A])
 
-    lines = [line for line in seen.read_text().splitlines() if "kombo-shard-" in line]
+    lines = [
+        line for line in seen.read_text().splitlines() if "--" in line and "kombo-shard-" in line
+    ]
     assert len(lines) >= 2
+    for mode in ("state.json 600", "target.json 600", "log.json 600"):
+        assert mode in seen.read_text().splitlines()
     assert "ks_secret" not in "".join(lines) + caplog.text
     assert "pg_secret" not in "".join(lines) + caplog.text
 
 
-def test_tables_are_made_of_the_schemas_alone(tmp_path: Path) -> None:
-    told = tmp_path / "told"
+def test_tables_are_created_from_the_schemas_alone(tmp_path: Path) -> None:
+    received = tmp_path / "received"
     tap = """
 for kind in ("SCHEMA", "SCHEMA", "RECORD", "STATE", "SCHEMA"):
     print(json.dumps({"type": kind, "value": {}}), flush=True)
 time.sleep(60)
 """
-    target = Pipe({}, {}, target=(*PYTHON, f"open({str(told)!r}, 'w').write(input() + input())"))
+    target = Pipe(
+        {}, {}, target=(*PYTHON, f"open({str(received)!r}, 'w').write(input() + input())")
+    )
 
     replace(pipe(tap), target=target.target).make_tables(A)
 
-    assert told.read_text().count("SCHEMA") == 2
-    assert "RECORD" not in told.read_text()
+    assert received.read_text().count("SCHEMA") == 2
+    assert "RECORD" not in received.read_text()
 
 
-def test_settings_that_the_tap_refuses_are_known_before_anything_is_read() -> None:
-    refusing = "sys.exit('a day | ERROR    | tap-kombo | The setting `page_size` is 0.')"
+def test_settings_that_the_tap_rejects_are_reported_before_anything_is_read() -> None:
+    rejecting = "log('The setting `page_size` is 0.')\nsys.exit(1)"
 
     with pytest.raises(ConfigurationError, match="`page_size` is 0"):
-        pipe(refusing).make_tables(A)
+        pipe(rejecting).make_tables(A)
 
 
 def test_a_setting_that_is_null_is_not_set() -> None:
-    told = "'a day | ERROR | tap-kombo | ' + str(os.environ.get('TAP_KOMBO_REGION'))"
-    fake = pipe(f"sys.exit({told})")
+    fake = pipe("log(str(os.environ.get('TAP_KOMBO_REGION')))\nsys.exit(1)")
 
     with pytest.raises(ConfigurationError, match="None"):
         replace(fake, tap_settings={"region": None}).make_tables(A)
 
 
-def test_a_command_that_is_not_there_is_one_sentence(store: Store) -> None:
+def test_a_command_that_does_not_exist_is_one_sentence(store: Store) -> None:
     missing = Pipe({}, {}, tap=("tap-komba",))
 
-    with pytest.raises(ConfigurationError, match="There is no command tap-komba on this machine"):
+    with pytest.raises(
+        ConfigurationError, match="tap-komba: there is no such command on this machine"
+    ):
         Shard(store, missing, "one").run([A])
 
     assert store.take([A], "next").others == {}
@@ -239,7 +254,7 @@ def test_a_command_that_is_not_there_is_one_sentence(store: Store) -> None:
 def in_a_process_of_its_own(
     shard: Shard, integration_ids: list[str]
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a shard as Airflow does: in a process that may be killed."""
+    """Run a shard in a process that the test can kill, as Airflow can."""
     code = f"""
         from kombo_shards.pipe import Pipe
         from kombo_shards.shard import Shard
@@ -254,7 +269,7 @@ def in_a_process_of_its_own(
     try:
         yield process
     finally:
-        # Its guard ends what it has started.
+        # Its guard kills the tap and the target.
         process.kill()
         process.wait()
 
@@ -269,5 +284,5 @@ def alive(process: psutil.Process) -> bool:
 def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it has not come to this"
+        assert time.monotonic() < deadline, "the condition was not met in time"
         time.sleep(0.05)

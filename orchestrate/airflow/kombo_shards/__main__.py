@@ -79,7 +79,7 @@ def _run(options: argparse.Namespace) -> int:
     problems = Shard(store, pipe, f"shard {options.shard} of {options.of}").run(integration_ids)
     for line in summary(integration_ids, {name: found.why for name, found in problems.items()}):
         logger.info(line)
-    if any(problem.passes for problem in problems.values()):
+    if any(problem.is_transient for problem in problems.values()):
         return TRY_AGAIN
     return NEEDS_A_PERSON if problems else 0
 

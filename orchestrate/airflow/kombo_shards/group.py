@@ -1,8 +1,9 @@
-"""Processes that end with the one who has started them, however that one ends."""
+"""Processes that end with the process that started them, however that one ends."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -15,8 +16,8 @@ from pathlib import Path
 
 GUARD = Path(__file__).with_name("guard.py")
 
-FOREIGN = ("AIRFLOW_", "SINGER_SDK_LOG_CONFIG")
-"""Environment variables that begin so are for none of them: the tap's log is to be read here."""
+NOT_INHERITED = ("AIRFLOW_", "SINGER_SDK_LOG_CONFIG")
+"""Prefixes of environment variables that the processes do not inherit."""
 
 
 @dataclass(frozen=True)
@@ -24,13 +25,20 @@ class Group:
     """A process group with a guard.
 
     Attributes:
-        folder: For files that only this user can read; gone with the group.
-        guard: Its leader, which kills it.
+        folder: For files that only this user can read; it is removed with the group.
+        guard: The group's leader, which kills it.
     """
 
     folder: Path
     guard: subprocess.Popen[bytes]
     _ended: contextlib.ExitStack
+
+    def write(self, name: str, content: object) -> Path:
+        """Write a JSON file that only this user can read, and return its path."""
+        path = self.folder / name
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(content), encoding="utf-8")
+        return path
 
     def start(
         self,
@@ -43,10 +51,10 @@ class Group:
 
         Args:
             command: The command.
-            env: Variables beside those of this process.
-            stdin: What it reads.
+            env: Environment variables in addition to those of this process.
+            stdin: The file descriptor of its standard input.
         """
-        own = {name: text for name, text in os.environ.items() if not name.startswith(FOREIGN)}
+        own = {k: text for k, text in os.environ.items() if not k.startswith(NOT_INHERITED)}
         return self._ended.enter_context(
             subprocess.Popen(
                 command,
@@ -59,23 +67,23 @@ class Group:
         )
 
     def beat(self) -> None:
-        """Tell the guard that all is well."""
+        """Send the guard a sign of life."""
         if self.guard.stdin:
             self.guard.stdin.write(b".")
             self.guard.stdin.flush()
 
     def kill(self) -> None:
-        """End all of it at once."""
+        """Kill all processes of the group."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.guard.pid, signal.SIGKILL)
 
 
 @contextlib.contextmanager
 def guarded(patience: float) -> Iterator[Group]:
-    """Have a group during the block; nothing of it is left afterwards.
+    """Create a group for the block, and kill it at its end.
 
     Args:
-        patience: Seconds without a beat after which it is killed.
+        patience: Seconds without a beat after which the guard kills the group.
     """
     with contextlib.ExitStack() as ended:
         folder = Path(tempfile.mkdtemp(prefix="kombo-shard-"))

@@ -1,7 +1,7 @@
-"""`tap-kombo | target`: two processes, and nothing in between.
+"""`tap-kombo | target`: two processes and a pipe.
 
-The settings of the tap are in its environment, those of the target in a file that only this user
-can read, in a folder that is gone with the run, whatever ends it. Neither is on a command line.
+The tap's settings are in its environment, the target's in a file that only this user can read, in
+a folder that is removed when the run ends, whatever ends it. Neither is on a command line.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from kombo_shards.configuration import ConfigurationError
-from kombo_shards.findings import Ended
 from kombo_shards.group import Group, guarded
+from kombo_shards.result import LOG_CONFIG, RunResult
 from kombo_shards.states import State
 
 logger = logging.getLogger(__name__)
@@ -30,29 +30,28 @@ DEFAULT_TAP = ("tap-kombo",)
 DEFAULT_TARGET = ("target-postgres",)
 
 START_SECONDS = 120.0
-"""How long a target may take to make its tables."""
+"""How long a target may take to create its tables."""
 
 STOP_SECONDS = 30.0
-"""How long both may take to end in order: a target first stores what it has."""
+"""How long both may take to stop: a target first stores the records that it has."""
 
-LOG_LINE = re.compile(r"\S+ \S+ \| (?P<level>\w+) *\| (?P<source>\S+) *\| (?P<message>.*)")
 ERROR_NAME = re.compile(
     r"\(?([A-Za-z_]\w*(?:\.\w+)*(?:Error|Exception|Violation)\w*|psycopg2?\.errors\.\w+)\b"
 )
 
 
 class TargetError(Exception):
-    """The target failed: it is said how."""
+    """The target failed to create its tables."""
 
 
 @dataclass(frozen=True)
 class Pipe:
-    """What is run for each shard.
+    """The commands for each shard.
 
     Attributes:
-        tap_settings: By the tap's own names, `api_key` among them; not the integrations.
-        target_settings: By the target's own names.
-        catalog: Which streams and fields; None for all.
+        tap_settings: The tap's settings with `api_key`, but without `integration_ids`.
+        target_settings: The target's settings.
+        catalog: The catalog file; None for all streams.
         tap: The tap's command.
         target: The target's command.
     """
@@ -67,12 +66,12 @@ class Pipe:
     def flowing(
         self, integration_ids: Sequence[str], state: State, *, patience: float
     ) -> Iterator[Flow]:
-        """Run it; nothing of it is left at the end of the block.
+        """Start the tap and the target, and kill them at the end of the block.
 
         Args:
-            integration_ids: What the tap reads.
-            state: Where it goes on.
-            patience: Seconds without a beat after which everything is killed.
+            integration_ids: The integrations to read.
+            state: The tap's state.
+            patience: Seconds without a beat after which both are killed.
 
         Raises:
             ConfigurationError: A command is not on this machine.
@@ -82,74 +81,75 @@ class Pipe:
             yield Flow(tap, self._start_target(group, tap.stdout), group)
 
     def make_tables(self, integration_id: str) -> None:
-        """Let the target make its tables, before several at a time get in each other's way.
+        """Let the target create its tables, because several that do so at a time fail.
 
-        The tap tells the schemas of all streams before it reads anything; nothing else is passed.
+        The tap emits the schemas of all streams before it reads anything. Only they are passed on.
 
         Args:
-            integration_id: What the tap would read; a few requests are made before it is ended.
+            integration_id: An integration; a few requests are sent before the tap is killed.
 
         Raises:
-            ConfigurationError: The tap is set up wrong, or a command is not on this machine.
+            ConfigurationError: The tap's settings are not valid, or a command is not on this
+                machine.
             TargetError: The target failed.
         """
         with guarded(START_SECONDS) as group:
-            # What comes after the schemas is not waited for, whatever the rate limit says.
+            # The requests after the schemas are not needed, so a rate limit is not waited for.
             hasty = replace(self, tap_settings={**self.tap_settings, "max_wait_seconds": 1})
             tap = hasty._start_tap(group, [integration_id], {})  # noqa: SLF001  # its own
             schemas = list(itertools.takewhile(_is_schema, tap.stdout or ()))
             if not schemas:
-                errors = [
-                    message for level, _, message in _log_lines(tap.stderr) if level == "ERROR"
-                ]
-                raise ConfigurationError(" ".join(errors) or "The tap tells no schema.")
+                errors = [line.message for line in _log_lines(tap.stderr) if line.is_error]
+                raise ConfigurationError(" ".join(errors) or "The tap emits no schema.")
             tap.kill()
             target = self._start_target(group)
             _, log = target.communicate(b"".join(schemas))
             if target.returncode:
-                raise TargetError(
-                    Ended(0, target.returncode, (), _kind(log.splitlines())).target_said
-                )
+                name = _error_name(log.splitlines())
+                result = RunResult(0, target.returncode, target_error=name)
+                raise TargetError(result.target_failure)
 
     def _start_tap(
         self, group: Group, integration_ids: Sequence[str], state: State
     ) -> subprocess.Popen[bytes]:
-        path = group.folder / "state.json"
-        path.write_text(json.dumps(state), encoding="utf-8")
+        path = group.write("state.json", state)
         catalog = [f"--catalog={self.catalog}"] if self.catalog else []
         settings = {**self.tap_settings, "integration_ids": integration_ids}
         return group.start(
             [*command(self.tap), "--config=ENV", f"--state={path}", *catalog],
-            env=_environment(settings),
+            env={
+                **_environment(settings),
+                "SINGER_SDK_LOG_CONFIG": str(group.write("log.json", LOG_CONFIG)),
+            },
         )
 
     def _start_target(
         self, group: Group, messages: IO[bytes] | None = None
     ) -> subprocess.Popen[bytes]:
-        path = group.folder / "target.json"
-        path.write_text(json.dumps(self.target_settings), encoding="utf-8")
+        path = group.write("target.json", self.target_settings)
         if messages is None:
             return group.start([*command(self.target), f"--config={path}"], stdin=subprocess.PIPE)
         with messages:
-            # Left open here, the tap would never hear that the target is gone.
+            # If this process kept it open, the tap would not notice that the target has ended.
             return group.start([*command(self.target), f"--config={path}"], stdin=messages.fileno())
 
 
 @dataclass
 class Flow:
-    """A pipe that runs."""
+    """A running tap and target."""
 
     tap: subprocess.Popen[bytes]
     target: subprocess.Popen[bytes]
     group: Group
+    _tap_result: dict[str, Any] | None = None
     _tap_errors: list[str] = field(default_factory=list)
     _target_error: str | None = None
 
-    def run(self, on_state: Callable[[State], object]) -> Ended:
-        """Run to the end; whatever ends this process' patience stops both in order.
+    def run(self, on_state: Callable[[State], object]) -> RunResult:
+        """Run to the end. An exception in this thread stops the tap, then the target.
 
         Args:
-            on_state: Called with each state that the target tells.
+            on_state: Called with each state that the target emits.
         """
         readers = [
             threading.Thread(target=follow, daemon=True)
@@ -158,7 +158,7 @@ class Flow:
         for reader in readers:
             reader.start()
         try:
-            self._take_states(on_state)
+            self._read_states(on_state)
         except BaseException:
             self._stop(on_state)
             raise
@@ -166,71 +166,85 @@ class Flow:
             statuses = self.tap.wait(), self.target.wait()
             for reader in readers:
                 reader.join()
-        return Ended(*statuses, self._tap_errors, self._target_error)
+        return RunResult(*statuses, self._tap_result, self._tap_errors, self._target_error)
 
-    def _take_states(self, on_state: Callable[[State], object]) -> None:
+    def _read_states(self, on_state: Callable[[State], object]) -> None:
         for line in self.target.stdout or ():
-            # A target that was killed may have left half a line.
+            # The last line of a target that was killed may be incomplete.
             if line.endswith(b"\n") and line.strip():
                 on_state(json.loads(line))
 
     def _stop(self, on_state: Callable[[State], object]) -> None:
-        """Let the tap write a last state, and the target store what it has."""
-        last_resort = threading.Timer(STOP_SECONDS, self.group.kill)
-        last_resort.start()
+        """Let the tap write a last state, and the target store its records."""
+        timer = threading.Timer(STOP_SECONDS, self.group.kill)
+        timer.start()
         try:
             self.tap.terminate()
-            self._take_states(on_state)
+            self._read_states(on_state)
         except BaseException:
             self.group.kill()
             raise
         finally:
-            last_resort.cancel()
+            timer.cancel()
 
     def _follow_tap(self) -> None:
-        """The tap's log holds nothing of records, keys or addresses: it may all be shown."""
-        for level, source, message in _log_lines(self.tap.stderr):
-            if level == "ERROR" and source == "tap-kombo":
-                self._tap_errors.append(message)
-            if source == "tap-kombo" or level != "INFO":
-                logger.log(getattr(logging, level, logging.WARNING), "%s: %s", source, message)
+        """Log the tap's messages, which contain no record, API key or query."""
+        for line in _log_lines(self.tap.stderr):
+            self._tap_result = line.result or self._tap_result
+            if line.is_error:
+                self._tap_errors.append(line.message)
+            if line.source == "tap-kombo" or line.level != logging.INFO:
+                logger.log(line.level, "%s: %s", line.source, line.message)
 
     def _follow_target(self) -> None:
-        self._target_error = _kind(self.target.stderr or ())
+        self._target_error = _error_name(self.target.stderr or ())
 
 
 def command(words: Sequence[str]) -> list[str]:
-    """Find a command on this machine.
+    """Replace the name of a command by its path.
 
     Raises:
-        ConfigurationError: It is not there.
+        ConfigurationError: It is not on this machine.
     """
     path = shutil.which(words[0])
     if path is None:
         raise ConfigurationError(
-            f"There is no command {words[0]} on this machine: install it there, or give its path."
+            f"{words[0]}: there is no such command on this machine. Install it or use its path."
         )
     return [path, *words[1:]]
 
 
-def _log_lines(log: IO[bytes] | None) -> Iterator[tuple[str, str, str]]:
+class LogLine(NamedTuple):
+    """A line of the tap's log."""
+
+    level: int
+    source: str
+    message: str
+    result: dict[str, Any] | None = None
+
+    @property
+    def is_error(self) -> bool:
+        return self.level >= logging.ERROR and self.source == "tap-kombo"
+
+
+def _log_lines(log: IO[bytes] | None) -> Iterator[LogLine]:
     for line in log or ():
-        text = line.decode(errors="replace").rstrip()
-        found = LOG_LINE.fullmatch(text)
-        yield (
-            (found["level"], found["source"], found["message"])
-            if found
-            else ("WARNING", "tap", text)
-        )
+        try:
+            record = json.loads(line)
+            level = logging.getLevelNamesMapping()[record["level"].upper()]
+            source, message = record["logger_name"], str(record["message"])
+            yield LogLine(level, source, message, record["extra"].get("result"))
+        except (ValueError, LookupError, TypeError):  # printed by Python or a library
+            yield LogLine(logging.WARNING, "tap", line.decode(errors="replace").rstrip())
 
 
-def _kind(log: Iterable[bytes]) -> str | None:
-    """Find what kind of error a target ended with: its log quotes rows, so no more is kept."""
-    kind = None
+def _error_name(log: Iterable[bytes]) -> str | None:
+    """Find the name of the exception that ended a target; the rest of its log quotes rows."""
+    name = None
     for line in log:
         if found := ERROR_NAME.match(line.decode(errors="replace")):
-            kind = found[1]
-    return kind
+            name = found[1]
+    return name
 
 
 def _is_schema(line: bytes) -> bool:
@@ -238,7 +252,7 @@ def _is_schema(line: bytes) -> bool:
 
 
 def _environment(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Write the tap's settings as it reads them from the environment; null counts as not set."""
+    """Convert the tap's settings to environment variables, without those that are null."""
     return {
         "TAP_KOMBO_LOGLEVEL": "INFO",
         **{

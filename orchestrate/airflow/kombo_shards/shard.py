@@ -1,4 +1,4 @@
-"""A shard: takes its integrations, runs the pipe for them, and keeps what the target tells."""
+"""A shard: lease its integrations, run the pipe for them, and store the states."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 
-from kombo_shards.findings import Problem
 from kombo_shards.pipe import Flow, Pipe
+from kombo_shards.result import Problem
 from kombo_shards.states import State, merge, split
 from kombo_shards.store import Lease, LeaseLostError, Store
 
@@ -23,17 +23,17 @@ logger = logging.getLogger(__name__)
 
 
 class StoppedError(Exception):
-    """The run was told to end, and did so in order."""
+    """A signal stopped the run, after the target had stored its records."""
 
 
 @dataclass(frozen=True)
 class Shard:
-    """What one task does.
+    """The work of one task.
 
     Attributes:
-        store: Where states are kept.
-        pipe: What is run.
-        name: Of the run, for people who ask who is reading an integration.
+        store: The table of states.
+        pipe: The tap and the target.
+        name: The name of the run, which the table shows while the run reads.
     """
 
     store: Store
@@ -41,30 +41,31 @@ class Shard:
     name: str
 
     def run(self, integration_ids: Sequence[str], since: str | None = None) -> dict[str, Problem]:
-        """Read the integrations, all but those that another run has.
+        """Read the integrations, except those that another run is reading.
 
         Args:
             integration_ids: The integrations.
-            since: What was read to its end since then, by the database's clock, is left out; so
-                another try of the same run does what the first one left.
+            since: A time by the database's clock. Integrations that are complete since then are
+                omitted, so that a retry reads only the others.
 
         Returns:
-            Why integrations were not read to their end; nothing if all were.
+            The problem of each integration that is not complete.
 
         Raises:
-            LeaseLostError: Another run has taken integrations over, as this one gave no sign of
-                life for too long.
-            StoppedError: SIGTERM came; what was stored until then is not lost.
+            LeaseLostError: The lease expired, and another run has taken over an integration.
+            StoppedError: SIGTERM stopped the run; the states until then are stored.
         """
         done = self.store.complete_since(since, integration_ids) if since else set()
         wanted = [name for name in integration_ids if name not in done]
         if done:
-            logger.info("%d of this shard are complete since this run began.", len(done))
+            logger.info(
+                "%d integrations are already complete in this run; they are omitted.", len(done)
+            )
         if not wanted:
             return {}
         lease = self.store.take(wanted, self._holder())
         problems = {
-            name: Problem(f"It is being read by {other}: nothing was done here.", passes=True)
+            name: Problem(f"Another run is reading it: {other}.", is_transient=True)
             for name, other in lease.others.items()
         }
         if not lease.states:
@@ -73,27 +74,27 @@ class Shard:
             found = self._read(lease)
         except BaseException:
             with contextlib.suppress(Exception):
-                # If it cannot be released, it expires.
+                # A lease that cannot be released expires.
                 lease.release()
             raise
         lease.end({name: problem.why for name, problem in found.items()})
-        return problems | dict(found)
+        return problems | found
 
-    def _read(self, lease: Lease) -> Mapping[str, Problem]:
+    def _read(self, lease: Lease) -> dict[str, Problem]:
         names = list(lease.states)
         logger.info("Reading %d integrations: %s", len(names), ", ".join(names))
-        # The guard kills before the lease ends, so that the next holder is alone.
+        # The guard kills the pipe before the lease expires and another run can start.
         patience = 0.7 * self.store.lease_seconds
         with (
             _stopping_on_sigterm(),
             self.pipe.flowing(names, merge(lease.states.values()), patience=patience) as flow,
         ):
-            keeper = Keeper(lease, flow)
+            keeper = LeaseKeeper(lease, flow)
             with keeper.renewing():
-                ended = flow.run(keeper.keep)
+                result = flow.run(keeper.save)
         if keeper.lost:
             raise keeper.lost
-        return ended.problems(names)
+        return result.problems(names)
 
     def _holder(self) -> str:
         return (
@@ -102,39 +103,39 @@ class Shard:
 
 
 @dataclass
-class Keeper:
-    """Keeps what the target tells, and the lease alive while it works.
+class LeaseKeeper:
+    """Stores states and renews the lease while the pipe runs.
 
     Attributes:
-        lease: The integrations.
-        flow: What is ended at once if another run has taken them over.
-        lost: Set in that case.
+        lease: The lease.
+        flow: The pipe, which is killed if the lease is lost.
+        lost: The error in that case.
     """
 
     lease: Lease
     flow: Flow
     lost: LeaseLostError | None = None
-    _kept: dict[str, State] = field(init=False)
+    _saved: dict[str, State] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._kept = dict(self.lease.states)
+        self._saved = dict(self.lease.states)
 
-    def keep(self, state: State) -> None:
-        """Store the states of the integrations that have moved."""
-        told = split(state)
-        moved = {
-            name: told[name]
-            for name, kept in self._kept.items()
-            if name in told and told[name] != kept
+    def save(self, state: State) -> None:
+        """Store the states of the integrations whose state has changed."""
+        states = split(state)
+        changed = {
+            name: states[name]
+            for name, saved in self._saved.items()
+            if name in states and states[name] != saved
         }
-        if moved and self.lost is None:
-            with self._ending_if_lost():
-                self.lease.save(moved)
-                self._kept |= moved
+        if changed and self.lost is None:
+            with self._killing_if_lost():
+                self.lease.save(changed)
+                self._saved |= changed
 
     @contextlib.contextmanager
     def renewing(self) -> Iterator[None]:
-        """Renew the lease during the block, and tell the guard each time."""
+        """Renew the lease during the block, and send the guard a beat each time."""
         over = threading.Event()
         thread = threading.Thread(target=self._renew, args=(over,), daemon=True)
         thread.start()
@@ -149,20 +150,23 @@ class Keeper:
         while not self.lost and not over.wait(pause):
             began = time.monotonic()
             try:
-                with self._ending_if_lost():
+                with self._killing_if_lost():
                     self.lease.renew()
-                    # An answer that took long says little of how long the lease still is.
+                    # After a slow response, the rest of the lease may be shorter than the guard's
+                    # patience.
                     if time.monotonic() < began + pause:
                         self.flow.group.beat()
             except BrokenPipeError:
-                # Without a guard, nobody would end the pipe if this process were killed.
+                # Without its guard, the pipe would outlive this process if it were killed.
                 self.flow.group.kill()
                 return
             except Exception as error:  # noqa: BLE001  # any driver's; the guard counts the seconds
-                logger.warning("The lease is not renewed (%s): trying again.", type(error).__name__)
+                logger.warning(
+                    "The lease was not renewed: %s. The run retries.", type(error).__name__
+                )
 
     @contextlib.contextmanager
-    def _ending_if_lost(self) -> Iterator[None]:
+    def _killing_if_lost(self) -> Iterator[None]:
         try:
             yield
         except LeaseLostError as error:
@@ -172,10 +176,10 @@ class Keeper:
 
 @contextlib.contextmanager
 def _stopping_on_sigterm() -> Iterator[None]:
-    """Turn SIGTERM into an exception during the block, where that is possible."""
+    """Raise an exception on SIGTERM during the block, if this is the main thread."""
 
     def stop(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001  # Python's signature
-        raise StoppedError("Stopped by SIGTERM: what the target has stored is kept.")
+        raise StoppedError("Stopped by SIGTERM. The next run resumes from the last states.")
 
     if threading.current_thread() is not threading.main_thread():
         yield

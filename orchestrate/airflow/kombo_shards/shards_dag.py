@@ -1,7 +1,7 @@
-"""Reads every integration of a Kombo key: a plan, a task for each shard, and a summary.
+"""Reads all integrations of an API key: a plan, a task for each shard, and a summary.
 
-A shard that fails holds an integration that could not be read to its end; its log says which, and
-why. All others of the shard are complete. The summary tells it of all shards.
+If a shard fails, its log lists the integrations that are not complete, with the causes; the others
+of the shard are complete. The summary lists those of all shards.
 """
 
 from __future__ import annotations
@@ -44,27 +44,27 @@ def shards_dag(
     """Build the DAG of one Kombo key and one database.
 
     Args:
-        dag_id: Its name.
-        schedule: When it runs; runs never overlap.
-        kombo: The connection with the API key as its password, and the tap's settings in its extra.
-        database: The connection to the PostgreSQL in which the states are, and the rows.
+        dag_id: The name of the DAG.
+        schedule: The schedule; runs never overlap.
+        kombo: The Airflow connection with the API key as password and the tap's settings as extra.
+        database: The Airflow connection to the PostgreSQL database of the states and rows.
         schema: The schema of both.
-        shard_size: Integrations in a task, at most; a run can be triggered with another size.
-        at_once: Tasks that run at the same time: all of them share the key's rate limit.
-        retries: Further tries of a shard, each after twice the time of the last.
-        retry_delay: The time before the first of them.
-        timeout: After this a try is stopped in order, and the next one goes on.
-        lease_seconds: So long after a run's last sign of life its integrations are free again.
+        shard_size: The largest number of integrations in a task; a run can override it.
+        at_once: The number of tasks that run at a time; they share the API key's rate limit.
+        retries: The number of retries of a shard; each delay is twice the last one.
+        retry_delay: The delay of the first retry.
+        timeout: After this time, a task is stopped, and the retry resumes from its states.
+        lease_seconds: A lease expires so long after it was last renewed.
         tap: The tap's command.
         target: The target's command.
-        target_connection: For another target than target-postgres: the connection whose extra
-            holds the target's settings.
+        target_connection: The Airflow connection with the settings of another target than
+            target-postgres as extra.
     """
     connections = Connections(kombo, database, schema, target_connection)
 
     @task(retries=retries, retry_delay=retry_delay)
     def plan(params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-        """Find the integrations, group them, and have their tables made."""
+        """Group the integrations into shards, and let the target create its tables."""
         limit = conf.getint("core", "max_map_length")
         with one_sentence():
             integration_ids = connections.integration_ids()
@@ -81,21 +81,21 @@ def shards_dag(
         max_active_tis_per_dag=at_once,
         retries=retries,
         retry_delay=retry_delay,
-        # A number, because Airflow takes True for a factor of one.
+        # A number, because to Airflow True is a factor of 1.
         retry_exponential_backoff=2.0,
         max_retry_delay=timedelta(hours=1),
         execution_timeout=timeout,
     )
     def read(shard: Mapping[str, Any]) -> None:
-        """Read a shard; it is tried again, unless only a person can help."""
+        """Read a shard. It is retried if a problem is transient."""
         ti = get_current_context()["ti"]
         name = f"{dag_id} {ti.run_id}, shard {ti.map_index}, try {ti.try_number}"
         integration_ids = shard["integration_ids"]
         with one_sentence():
             this = Shard(connections.store(lease_seconds), connections.pipe(tap, target), name)
             problems = this.run(integration_ids, since=shard["began"])
-        lines = summary(integration_ids, {key: found.why for key, found in problems.items()})
-        if any(found.passes for found in problems.values()):
+        lines = summary(integration_ids, {name: p.why for name, p in problems.items()})
+        if any(problem.is_transient for problem in problems.values()):
             raise AirflowException("\n".join(lines))
         if problems:
             raise AirflowFailException("\n".join(lines))
@@ -103,9 +103,9 @@ def shards_dag(
 
     @task(trigger_rule="all_done")
     def summarise(planned: Sequence[Mapping[str, Any]] | None) -> None:
-        """Fail the run if an integration is not complete, and say which and why."""
+        """Fail the run if an integration is not complete, and log which and why."""
         if not planned:
-            raise AirflowFailException("There was no plan: the log of `plan` says why.")
+            raise AirflowFailException("The task `plan` failed. See its log.")
         names = [name for shard in planned for name in shard["integration_ids"]]
         with one_sentence():
             store = connections.store(lease_seconds)
