@@ -19,7 +19,7 @@ def database() -> Iterator[Postgres]:
 
 @pytest.fixture
 def store(database: Postgres) -> Store:
-    """A table of a schema of its own, in which a run is taken for dead after a second."""
+    """A table in its own schema, whose leases expire after a second."""
     url = f"postgresql://postgres@/postgres?host={database.socket_folder}"
     store = Store(url, f"shards_{next(SCHEMAS)}", lease_seconds=1)
     store.prepare()

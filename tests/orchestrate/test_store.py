@@ -1,4 +1,4 @@
-"""The table of states: nothing of one run gets into another's."""
+"""The table of states and leases."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def state(value: str) -> dict[str, object]:
     return {"bookmarks": {"ats_jobs": {"partitions": [{"replication_key_value": value}]}}}
 
 
-def test_a_state_is_there_for_the_next_run(store: Store) -> None:
+def test_the_next_run_gets_the_last_state(store: Store) -> None:
     first = store.take([A, B], "first")
     first.save({A: state("1")})
     first.save({A: state("2")})
@@ -26,7 +26,7 @@ def test_a_state_is_there_for_the_next_run(store: Store) -> None:
     assert store.take([A, B], "second").states == {A: state("2"), B: {}}
 
 
-def test_what_one_run_reads_another_does_not_get(store: Store) -> None:
+def test_an_integration_is_leased_to_one_run_at_a_time(store: Store) -> None:
     store.take([A], "first")
 
     second = store.take([A, B], "second")
@@ -35,7 +35,7 @@ def test_what_one_run_reads_another_does_not_get(store: Store) -> None:
     assert second.others == {A: "first"}
 
 
-def test_of_many_runs_at_the_same_moment_each_integration_goes_to_one(store: Store) -> None:
+def test_if_many_runs_start_at_once_each_integration_is_leased_to_one(store: Store) -> None:
     wanted = [f"personio:{number}" for number in range(50)]
     with ThreadPoolExecutor(8) as pool:
         leases = list(pool.map(lambda n: store.take(wanted[n:] + wanted[:n], f"run {n}"), range(8)))
@@ -44,14 +44,14 @@ def test_of_many_runs_at_the_same_moment_each_integration_goes_to_one(store: Sto
     assert sorted(taken) == sorted(wanted)
 
 
-def test_what_has_ended_or_was_given_back_is_free(store: Store) -> None:
+def test_an_integration_can_be_leased_again_when_a_run_ends_or_releases_it(store: Store) -> None:
     store.take([A], "first").end({})
     store.take([A], "second").release()
 
     assert store.take([A], "third").states == {A: {}}
 
 
-def test_a_run_that_gives_no_sign_of_life_loses_its_integrations_and_can_write_no_more(
+def test_a_run_that_does_not_renew_its_lease_loses_it_and_cannot_write(
     store: Store,
 ) -> None:
     dead = store.take([A, B], "dead")
@@ -61,9 +61,9 @@ def test_a_run_that_gives_no_sign_of_life_loses_its_integrations_and_can_write_n
     living.save({A: state("2")})
 
     assert living.states == {A: state("1")}
-    with pytest.raises(LeaseLostError, match="Another run has taken integrations"):
+    with pytest.raises(LeaseLostError, match="Another run has taken over integrations"):
         dead.save({A: state("3")})
-    with pytest.raises(LeaseLostError, match="Another run has taken integrations"):
+    with pytest.raises(LeaseLostError, match="Another run has taken over integrations"):
         dead.renew()
     dead.end({A: "It is dead."})
     dead.release()
@@ -71,7 +71,7 @@ def test_a_run_that_gives_no_sign_of_life_loses_its_integrations_and_can_write_n
     assert store.complete_since("2000-01-01", [A]) == set()
 
 
-def test_a_run_that_gives_signs_of_life_keeps_its_integrations(store: Store) -> None:
+def test_a_run_that_renews_its_lease_keeps_it(store: Store) -> None:
     lease = store.take([A], "first")
     for _ in range(3):
         time.sleep(0.5)
@@ -80,7 +80,7 @@ def test_a_run_that_gives_signs_of_life_keeps_its_integrations(store: Store) -> 
     assert store.take([A], "second").others == {A: "first"}
 
 
-def test_what_a_run_came_to_is_told_of_it_and_not_of_earlier_ones(store: Store) -> None:
+def test_results_of_earlier_runs_do_not_count(store: Store) -> None:
     store.take([A, B], "yesterday").end({})
     began = store.prepare()
     assert store.complete_since(began, [A, B]) == set()
@@ -90,5 +90,5 @@ def test_what_a_run_came_to_is_told_of_it_and_not_of_earlier_ones(store: Store) 
     assert store.complete_since(began, [A, B]) == {A}
     found = store.problems_since(began, [A, B, "personio:c"])
     assert found[B] == "The customer has to reconnect it."
-    assert "not read to its end" in found["personio:c"]
+    assert "not read to the end" in found["personio:c"]
     assert set(found) == {B, "personio:c"}

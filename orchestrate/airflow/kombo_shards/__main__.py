@@ -1,7 +1,7 @@
-"""The same without Airflow: a shard as a process, for whatever can start one.
+"""Run a shard without Airflow: as a process, for any scheduler that can start one.
 
-The tap's settings come from its own variables (`TAP_KOMBO_API_KEY`, ...), the database from
-`KOMBO_DATABASE_URL`.
+The tap's settings are environment variables (`TAP_KOMBO_API_KEY`, ...), and so is the database
+(`KOMBO_DATABASE_URL`).
 """
 
 from __future__ import annotations
@@ -15,31 +15,37 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kombo_shards.configuration import ConfigurationError, target_settings
+from kombo_shards.configuration import ConfigurationError, check_database_url, target_settings
 from kombo_shards.integrations import integrations_in
 from kombo_shards.pipe import DEFAULT_TAP, Pipe, command
 from kombo_shards.shard import Shard, StoppedError
-from kombo_shards.store import LeaseLostError, Store
+from kombo_shards.store import DatabaseError, LeaseLostError, Store
 from kombo_shards.summary import summary
 
 logger = logging.getLogger(__name__)
 
-TRY_AGAIN = 1
-"""Exit status: another try can help."""
+TRANSIENT = 1
+"""Exit status: a retry can help."""
 
-NEEDS_A_PERSON = 3
-"""Exit status: another try cannot."""
+NOT_VALID = 2
+"""Exit status: an argument, a setting or a file is not valid; as argparse's."""
+
+PERMANENT = 3
+"""Exit status: some integrations fail until a person acts; the others are complete."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command, and return the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.run is _run and not 0 <= options.shard < options.of:
+        parser.error("--shard must be at least 0 and less than --of.")
     try:
         status: int = options.run(options)
-    except (ConfigurationError, LeaseLostError, StoppedError) as error:
+    except (ConfigurationError, DatabaseError, LeaseLostError, StoppedError) as error:
         sys.stderr.write(f"{error}\n")
-        return NEEDS_A_PERSON if isinstance(error, ConfigurationError) else TRY_AGAIN
+        return NOT_VALID if isinstance(error, ConfigurationError) else TRANSIENT
     return status
 
 
@@ -49,10 +55,10 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="read a shard of the integrations in a file")
     run.set_defaults(run=_run)
     run.add_argument("integrations", type=Path, help="a file: an id on each line, or a JSON list")
-    run.add_argument("--shard", type=int, default=0, help="which, from 0 on")
-    run.add_argument("--of", type=int, default=1, help="how many shards there are")
-    run.add_argument("--schema", default="kombo", help="of the rows and the states")
-    run.add_argument("--catalog", type=Path, help="which streams and fields; else all")
+    run.add_argument("--shard", type=int, default=0, help="the number of the shard, from 0")
+    run.add_argument("--of", type=int, default=1, help="the number of shards")
+    run.add_argument("--schema", default="kombo", help="the schema of the rows and the states")
+    run.add_argument("--catalog", type=Path, help="the catalog file; all streams without")
     catalog = commands.add_parser("catalog", help="print a catalog with only these streams")
     catalog.set_defaults(run=_catalog)
     catalog.add_argument("streams", nargs="+", metavar="STREAM", help="such as ats_offers")
@@ -63,12 +69,13 @@ def _run(options: argparse.Namespace) -> int:
     url = os.environ.get("KOMBO_DATABASE_URL")
     if not url:
         raise ConfigurationError(
-            "Set KOMBO_DATABASE_URL: postgresql://user:password@host:5432/database."
+            "KOMBO_DATABASE_URL is not set. Set it to postgresql://user:password@host:5432/database."
         )
+    check_database_url(url)
     found = integrations_in(options.integrations)
     integration_ids = found[options.shard :: options.of]
     if not integration_ids:
-        raise ConfigurationError(f"There are only {len(found)} integrations: use fewer shards.")
+        raise ConfigurationError(f"--of: there are only {len(found)} integrations. Lower it.")
     store = Store(url, options.schema)
     store.prepare()
     pipe = Pipe(
@@ -77,21 +84,23 @@ def _run(options: argparse.Namespace) -> int:
         catalog=options.catalog,
     )
     problems = Shard(store, pipe, f"shard {options.shard} of {options.of}").run(integration_ids)
-    for line in summary(integration_ids, {name: found.why for name, found in problems.items()}):
+    for line in summary(integration_ids, {name: p.why for name, p in problems.items()}):
         logger.info(line)
     if any(problem.is_transient for problem in problems.values()):
-        return TRY_AGAIN
-    return NEEDS_A_PERSON if problems else 0
+        return TRANSIENT
+    return PERMANENT if problems else 0
 
 
 def _catalog(options: argparse.Namespace) -> int:
     tap = command(DEFAULT_TAP)
-    whole = subprocess.run([*tap, "--discover"], stdout=subprocess.PIPE, check=True)
-    streams = {entry["tap_stream_id"]: entry for entry in json.loads(whole.stdout)["streams"]}
+    discovered = subprocess.run([*tap, "--discover"], stdout=subprocess.PIPE, check=False)
+    if discovered.returncode:
+        raise ConfigurationError("tap-kombo --discover failed. See its log above.")
+    streams = {entry["tap_stream_id"]: entry for entry in json.loads(discovered.stdout)["streams"]}
     if unknown := set(options.streams) - streams.keys():
         raise ConfigurationError(f"tap-kombo has no stream {', '.join(sorted(unknown))}.")
-    chosen = {"streams": [streams[name] for name in options.streams]}
-    sys.stdout.write(f"{json.dumps(chosen, indent=1)}\n")
+    selected = {"streams": [streams[name] for name in options.streams]}
+    sys.stdout.write(f"{json.dumps(selected, indent=1)}\n")
     return 0
 
 

@@ -1,14 +1,17 @@
-"""What is set up: where the rows and states go, and what is said if something is missing."""
+"""The settings of the database and the target."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+INVALID_ESCAPE = re.compile(r"%(?!0[1-9A-Fa-f]|[1-9A-Fa-f][0-9A-Fa-f])")
+
 
 class ConfigurationError(Exception):
-    """Something that was set up is wrong, or missing; the sentence says what to do."""
+    """A setting or a file is missing or not valid; the message says how to fix it."""
 
 
 def database_url(
@@ -20,25 +23,47 @@ def database_url(
     database: str | None,
     options: Mapping[str, Any],
 ) -> str:
-    """Build the URL that libpq and SQLAlchemy read alike: also a socket's folder is a host.
+    """Build a URL that libpq and SQLAlchemy parse alike, also if the host is a socket's folder.
 
     Args:
-        host: Where the server is.
-        port: Its port, if it is not 5432.
-        user: Who.
-        password: Theirs.
-        database: Which.
-        options: Further ones of libpq's: `{"sslmode": "require"}`.
+        host: The server, or the folder of its socket.
+        port: The port, if it is not 5432.
+        user: The user.
+        password: The password.
+        database: The name of the database.
+        options: More parameters of libpq: `{"sslmode": "require"}`.
     """
     given = {"host": host, "port": port, **options}
-    query = urlencode({name: value for name, value in given.items() if value not in {None, ""}})
+    query = urlencode({name: value for name, value in given.items() if value not in (None, "")})
     secret = f":{quote(password, safe='')}" if password else ""
     who = f"{quote(user, safe='')}{secret}@" if user else ""
     return f"postgresql://{who}/{quote(database or '', safe='')}?{query}"
 
 
+def check_database_url(url: str) -> None:
+    """Check a database URL. Drivers would print parts of the password if it is not quoted.
+
+    Raises:
+        ConfigurationError: The URL is not valid. The message contains no part of it.
+    """
+    try:
+        parts = urlsplit(url)
+        is_valid = parts.scheme in {"postgresql", "postgres"} and (parts.port or 1) > 0
+    except ValueError:
+        is_valid = False
+    # libpq and Python agree on where the password ends only if it is quoted.
+    if not is_valid or url.count("@") > parts.netloc.count("@") or url.count("@") > 1:
+        raise ConfigurationError(
+            "KOMBO_DATABASE_URL is not a valid URL. Write it as "
+            "postgresql://user:password@host:5432/database, with special characters of the "
+            "password quoted: %40 for @, %2F for /."
+        )
+    if INVALID_ESCAPE.search(url):
+        raise ConfigurationError("KOMBO_DATABASE_URL: a `%` is not quoted. Write it as %25.")
+
+
 def target_settings(url: str, schema: str) -> dict[str, Any]:
-    """Say to target-postgres where the rows go, as this project's meltano.yml does."""
+    """Build the settings of target-postgres, equal to those in this project's meltano.yml."""
     return {
         "sqlalchemy_url": urlsplit(url)._replace(scheme="postgresql+psycopg").geturl(),
         "default_target_schema": schema,

@@ -1,4 +1,4 @@
-"""What Airflow knows, as this package needs it: connections and variables."""
+"""Settings from Airflow's connections and variables."""
 
 from __future__ import annotations
 
@@ -9,27 +9,31 @@ from pathlib import Path
 from typing import Any
 
 from airflow.sdk import Connection, Variable
-from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowFailException,
+    AirflowNotFoundException,
+)
 
 from kombo_shards.configuration import ConfigurationError, database_url, target_settings
 from kombo_shards.integrations import find_integrations
-from kombo_shards.pipe import Pipe
-from kombo_shards.store import Store
+from kombo_shards.pipe import Pipe, TargetError
+from kombo_shards.store import DatabaseError, LeaseLostError, Store
 
 CATALOG = Path(__file__).with_name("catalog.json")
-"""Which streams and fields are read, if it is there."""
+"""The catalog, if the file exists; otherwise all streams are read."""
 
 
 @dataclass(frozen=True)
 class Connections:
-    """The names of what a person has set up in Airflow, and what comes of it.
+    """The names of Airflow's connections.
 
     Attributes:
-        kombo: Its password is the API key, its extra the tap's other settings; `integration_ids`
-            among them may also say where the list is.
-        database: The PostgreSQL in which the states are, and the rows.
-        schema: Of both.
-        target: For another target than target-postgres: its extra holds the target's settings.
+        kombo: Its password is the API key, its extra the tap's other settings. `integration_ids`
+            is a list or a source of one.
+        database: The PostgreSQL database of the states and rows.
+        schema: The schema of both.
+        target: Its extra is the settings of another target than target-postgres.
     """
 
     kombo: str
@@ -51,7 +55,7 @@ class Connections:
         kombo = _connection(self.kombo)
         if not kombo.password:
             raise ConfigurationError(
-                f"The connection {self.kombo} has no password: set the API key there."
+                f"The Airflow connection {self.kombo} has no password. Set it to the API key."
             )
         settings = {k: v for k, v in kombo.extra_dejson.items() if k != "integration_ids"}
         return Pipe(
@@ -81,24 +85,26 @@ class Connections:
 
 @contextlib.contextmanager
 def one_sentence() -> Iterator[None]:
-    """Let a mistake in what is set up be one sentence, and no second try."""
+    """Replace errors by one sentence each; a setting that is not valid is not retried."""
     try:
         yield
     except ConfigurationError as error:
         raise AirflowFailException(str(error)) from None
+    except (DatabaseError, LeaseLostError, TargetError) as error:
+        raise AirflowException(str(error)) from None
 
 
 def _connection(name: str) -> Any:
     try:
         return Connection.get(name)
     except AirflowNotFoundException:
-        raise ConfigurationError(f"There is no connection {name}: add it.") from None
+        raise ConfigurationError(f"Airflow has no connection {name}. Add it.") from None
 
 
 def _variable(name: str) -> Any:
     value = Variable.get(name, default=None, deserialize_json=True)
     if value is None:
-        raise ConfigurationError(f"There is no variable {name}: add it.")
+        raise ConfigurationError(f"Airflow has no variable {name}. Add it.")
     return value
 
 

@@ -14,10 +14,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 
+from kombo_shards.configuration import ConfigurationError
 from kombo_shards.pipe import Flow, Pipe
 from kombo_shards.result import Problem
 from kombo_shards.states import State, merge, split
-from kombo_shards.store import Lease, LeaseLostError, Store
+from kombo_shards.store import DatabaseError, Lease, LeaseLostError, Store
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class Shard:
             The problem of each integration that is not complete.
 
         Raises:
+            DatabaseError: The table of states cannot be used.
             LeaseLostError: The lease expired, and another run has taken over an integration.
             StoppedError: SIGTERM stopped the run; the states until then are stored.
         """
@@ -160,10 +162,8 @@ class LeaseKeeper:
                 # Without its guard, the pipe would outlive this process if it were killed.
                 self.flow.group.kill()
                 return
-            except Exception as error:  # noqa: BLE001  # any driver's; the guard counts the seconds
-                logger.warning(
-                    "The lease was not renewed: %s. The run retries.", type(error).__name__
-                )
+            except (ConfigurationError, DatabaseError) as error:  # the guard counts the seconds
+                logger.warning("The lease was not renewed: %s The run retries.", error)
 
     @contextlib.contextmanager
     def _killing_if_lost(self) -> Iterator[None]:
