@@ -1,4 +1,4 @@
-"""A run's state, taken apart and put together again."""
+"""States are split by integration and merged."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RUN = {
 }
 
 
-def test_a_state_is_the_sum_of_its_integrations() -> None:
+def test_a_state_consists_of_the_states_of_its_integrations() -> None:
     states = split(RUN)
 
     assert set(states) == {"personio:1", "lever:2"}
@@ -34,7 +34,7 @@ def test_a_state_is_the_sum_of_its_integrations() -> None:
     assert split(merge(states.values())) == states
 
 
-def test_another_grouping_of_the_integrations_loses_and_mixes_nothing() -> None:
+def test_states_can_be_merged_in_any_grouping() -> None:
     states = split(RUN)
     alone = merge([states["lever:2"]])
     joined = merge([states["lever:2"], states["personio:1"]])

@@ -1,5 +1,5 @@
-"""Runs `tap-kombo | target` for thousands of integrations, a shard of them at a time.
+"""Runs `tap-kombo | target` for thousands of integrations, in shards.
 
-`dag.py` is for Airflow; all else knows nothing of it. `python -m kombo_shards` does the same from
-anything that can start a process.
+`dag.py`, `shards_dag.py` and `connections.py` need Airflow. `python -m kombo_shards` runs a shard
+without it.
 """

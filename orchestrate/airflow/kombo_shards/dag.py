@@ -1,6 +1,6 @@
-"""The DAGs: one for each Kombo key and database.
+"""The DAGs: one for each API key and database.
 
-Airflow reads only files that have both words, airflow and DAG, in them: leave this here.
+Airflow only reads files that contain both words, airflow and DAG, so keep this sentence.
 """
 
 from kombo_shards.shards_dag import shards_dag

@@ -1,7 +1,7 @@
-"""A tap's state, taken apart by integration and put together again for any shard.
+"""Split a tap's state by integration, and merge states for any shard.
 
-The tap keeps a partition for each stream and integration, so the state of a shard is no more than
-the sum of its integrations' states:
+The state has a partition for each stream and integration, so the state of a shard consists of the
+states of its integrations:
 
     {"bookmarks": {"ats_offers": {"partitions": [{"context": {"integration_id": "..."}, ...}]}}}
 """
@@ -15,7 +15,7 @@ State = dict[str, Any]
 
 
 def merge(states: Iterable[Mapping[str, Any]]) -> State:
-    """Put the states of integrations together, for a run that reads them all."""
+    """Merge the states of integrations, for a run that reads all of them."""
     bookmarks: State = {}
     for state in states:
         for stream, bookmark in state.get("bookmarks", {}).items():
@@ -25,9 +25,9 @@ def merge(states: Iterable[Mapping[str, Any]]) -> State:
 
 
 def split(state: Mapping[str, Any]) -> dict[str, State]:
-    """Take a run's state apart: integration -> its state.
+    """Split a run's state: integration -> its state.
 
-    An integration of which nothing was read yet is not there.
+    Integrations that were never read are missing.
     """
     states: dict[str, State] = {}
     for stream, bookmark in state.get("bookmarks", {}).items():

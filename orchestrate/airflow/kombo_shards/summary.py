@@ -1,19 +1,19 @@
-"""What a run came to, over all shards: which integrations need a person, and why."""
+"""The summary of a run: which integrations are not complete, and why."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 NAMED = 20
-"""So many integrations with the same trouble are named; of more, the number."""
+"""So many integrations with the same problem are named; the others are counted."""
 
 
 def summary(integration_ids: Sequence[str], problems: Mapping[str, str]) -> list[str]:
-    """Say what the run came to, in one line, and a line for each cause.
+    """Return a line with the result, and a line for each cause.
 
     Args:
-        integration_ids: All that were to be read.
-        problems: Why some were not read to their end.
+        integration_ids: All integrations of the run.
+        problems: Integration -> why it is not complete.
     """
     complete = len(integration_ids) - len(problems)
     lines = [f"{complete:,} of {len(integration_ids):,} integrations are complete."]
