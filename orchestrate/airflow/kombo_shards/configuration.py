@@ -48,18 +48,21 @@ def check_database_url(url: str) -> None:
     """
     try:
         parts = urlsplit(url)
-        is_valid = parts.scheme in {"postgresql", "postgres"} and (parts.port or 1) > 0
+        is_valid = (
+            parts.scheme in {"postgresql", "postgres"}
+            and parts.port != 0
+            # libpq and Python agree on where the password ends only if it is quoted.
+            and url.count("@") == parts.netloc.count("@") <= 1
+            and not INVALID_ESCAPE.search(url)
+        )
     except ValueError:
         is_valid = False
-    # libpq and Python agree on where the password ends only if it is quoted.
-    if not is_valid or url.count("@") > parts.netloc.count("@") or url.count("@") > 1:
+    if not is_valid:
         raise ConfigurationError(
             "KOMBO_DATABASE_URL is not a valid URL. Write it as "
             "postgresql://user:password@host:5432/database, with special characters of the "
-            "password quoted: %40 for @, %2F for /."
+            "password quoted: %40 for @, %2F for /, %25 for %."
         )
-    if INVALID_ESCAPE.search(url):
-        raise ConfigurationError("KOMBO_DATABASE_URL: a `%` is not quoted. Write it as %25.")
 
 
 def target_settings(url: str, schema: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 from kombo_shards.configuration import ConfigurationError
 from kombo_shards.group import Group, guarded
@@ -99,7 +99,9 @@ class Pipe:
             tap = hasty._start_tap(group, [integration_id], {})  # noqa: SLF001  # its own
             schemas = list(itertools.takewhile(_is_schema, tap.stdout or ()))
             if not schemas:
-                errors = [line.message for line in _log_lines(tap.stderr) if line.is_error]
+                errors = [
+                    text for level, _, text, _ in _log_lines(tap.stderr) if level == logging.ERROR
+                ]
                 raise ConfigurationError(" ".join(errors) or "The tap emits no schema.")
             tap.kill()
             target = self._start_target(group)
@@ -189,12 +191,12 @@ class Flow:
 
     def _follow_tap(self) -> None:
         """Log the tap's messages, which contain no record, API key or query."""
-        for line in _log_lines(self.tap.stderr):
-            self._tap_result = line.result or self._tap_result
-            if line.is_error:
-                self._tap_errors.append(line.message)
-            if line.source == "tap-kombo" or line.level != logging.INFO:
-                logger.log(line.level, "%s: %s", line.source, line.message)
+        for level, source, message, extra in _log_lines(self.tap.stderr):
+            self._tap_result = extra.get("result") or self._tap_result
+            if level == logging.ERROR and source == "tap-kombo":
+                self._tap_errors.append(message)
+            if source == "tap-kombo" or level != logging.INFO:
+                logger.log(level, "%s: %s", source, message)
 
     def _follow_target(self) -> None:
         self._target_error = _error_name(self.target.stderr or ())
@@ -214,28 +216,15 @@ def command(words: Sequence[str]) -> list[str]:
     return [path, *words[1:]]
 
 
-class LogLine(NamedTuple):
-    """A line of the tap's log."""
-
-    level: int
-    source: str
-    message: str
-    result: dict[str, Any] | None = None
-
-    @property
-    def is_error(self) -> bool:
-        return self.level >= logging.ERROR and self.source == "tap-kombo"
-
-
-def _log_lines(log: IO[bytes] | None) -> Iterator[LogLine]:
+def _log_lines(log: IO[bytes] | None) -> Iterator[tuple[int, str, str, dict[str, Any]]]:
+    """Yield the level, logger, message and structured fields of each line."""
     for line in log or ():
         try:
             record = json.loads(line)
             level = logging.getLevelNamesMapping()[record["level"].upper()]
-            source, message = record["logger_name"], str(record["message"])
-            yield LogLine(level, source, message, record["extra"].get("result"))
+            yield level, record["logger_name"], str(record["message"]), dict(record["extra"])
         except (ValueError, LookupError, TypeError):  # printed by Python or a library
-            yield LogLine(logging.WARNING, "tap", line.decode(errors="replace").rstrip())
+            yield logging.WARNING, "tap", line.decode(errors="replace").rstrip(), {}
 
 
 def _error_name(log: Iterable[bytes]) -> str | None:
