@@ -121,12 +121,27 @@ def test_if_the_tap_fails_without_a_failed_read_all_integrations_have_a_problem(
     assert problems == {"a:b": Problem("The target has closed the pipe.", is_transient=True)}
 
 
-def test_integrations_that_were_not_finished_are_not_complete() -> None:
-    read = {"integration_id": "a:b", "action": "fail", "message": "No.", "transient": False}
+def failed_read(integration_id: str, message: str, **fields: Any) -> dict[str, Any]:
+    read = {"integration_id": integration_id, "action": "fail", "message": message}
+    return {**read, "code": None, "transient": False, **fields}
 
-    problems = RunResult(1, 0, {"reads": [read], "not_finished": 1}, ["Closed."]).problems(
-        ["a:b", "c:d"]
-    )
+
+def test_each_cause_of_an_integration_is_named_once() -> None:
+    reads = [
+        failed_read("a:b", "X.Y (log 1).", code="X.Y"),
+        failed_read("a:b", "X.Y (log 2).", code="X.Y"),
+        failed_read("a:b", "HTTP 502.", transient=True),
+    ]
+
+    problems = RunResult(1, 0, {"reads": reads, "not_finished": 0}).problems(["a:b", "c:d"])
+
+    assert problems == {"a:b": Problem("X.Y (log 1). HTTP 502.", is_transient=True)}
+
+
+def test_integrations_that_were_not_finished_are_not_complete() -> None:
+    result = {"reads": [failed_read("a:b", "No.")], "not_finished": 1}
+
+    problems = RunResult(1, 0, result, ["Closed."]).problems(["a:b", "c:d"])
 
     assert problems == {
         "a:b": Problem("No.", is_transient=False),

@@ -19,10 +19,11 @@ import psutil
 import psycopg
 import pytest
 
+from demo.postgres import Postgres
 from kombo_shards.configuration import ConfigurationError
 from kombo_shards.pipe import Pipe
 from kombo_shards.shard import Shard
-from kombo_shards.store import LeaseLostError, Store
+from kombo_shards.store import DatabaseError, LeaseLostError, Store
 from tests.orchestrate.fakes import PYTHON, pipe
 
 A, B, C = "personio:a", "personio:b", "lever:c"
@@ -126,6 +127,28 @@ def test_a_run_that_lost_its_lease_ends_and_stores_nothing_more(
     assert bookmark(store, A) == "1"
 
 
+def test_a_run_that_loses_its_database_ends_with_one_sentence(
+    store: Store, database: Postgres
+) -> None:
+    over = threading.Event()
+
+    def lose() -> None:
+        wait_until(lambda: bookmark(store, A) == "1")
+        with database.outage():
+            over.wait(20)
+
+    outage = threading.Thread(target=lose)
+    outage.start()
+    try:
+        with pytest.raises(DatabaseError, match="The database of the states failed: "):
+            Shard(store, pipe(f"emit('1'){FOR_EVER}"), "one").run([A])
+    finally:
+        over.set()
+        outage.join()
+
+    assert bookmark(store, A) == "1"
+
+
 def test_a_run_that_is_terminated_stores_the_last_state_of_the_target(
     store: Store,
 ) -> None:
@@ -151,7 +174,8 @@ def test_a_retry_omits_the_integrations_that_are_complete(store: Store) -> None:
     began = store.prepare()
     could_not = f"""
 emit("1")
-read = {{"integration_id": "{B}", "action": "fail", "transient": True, "message": "HTTP 502."}}
+read = {{"integration_id": "{B}", "action": "fail", "transient": True, "code": None}}
+read["message"] = "HTTP 502."
 log("1 failed", "info", result={{"reads": [read], "not_finished": 0}})
 sys.exit(1)
 """

@@ -84,16 +84,17 @@ class RunResult:
 
 
 def _failed_reads(reads: Iterable[Mapping[str, Any]]) -> dict[str, Problem]:
-    problems: dict[str, Problem] = {}
-    for read in reads:
-        if read["action"] == "fail":
-            name, why, is_transient = read["integration_id"], read["message"], read["transient"]
-            if (other := problems.get(name)) and why in other.why:
-                why = other.why
-            elif other:
-                why = f"{other.why} {why}"
-            problems[name] = Problem(why, is_transient or bool(other and other.is_transient))
-    return problems
+    """Return the problem of each integration, with one message for each cause."""
+    failed = [read for read in reads if read["action"] == "fail"]
+    transient = {read["integration_id"] for read in failed if read["transient"]}
+    messages: dict[str, dict[str, str]] = {}
+    for read in failed:
+        cause = read["code"] or read["message"]
+        messages.setdefault(read["integration_id"], {}).setdefault(cause, read["message"])
+    return {
+        name: Problem(" ".join(causes.values()), name in transient)
+        for name, causes in messages.items()
+    }
 
 
 def _how_ended(status: int) -> str:
