@@ -11,7 +11,6 @@ Nothing here knows about Singer.
 from __future__ import annotations
 
 import contextlib
-import logging
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,8 +25,6 @@ from tap_kombo.client import KomboClient, Request, Response
 from tap_kombo.errors import Action, KomboError, Scope, StoppedError
 from tap_kombo.responses import DETAILS, Fields, ResponseFormat, is_available
 from tap_kombo.times import format_time, parse_time
-
-logger = logging.getLogger("tap-kombo")
 
 MAX_RESTARTS = 3
 """How often a read starts again from its bookmark because Kombo rejects its cursor."""
@@ -274,6 +271,12 @@ def _is_rejected(cursor: str | None, error: KomboError, resume: ResumePoint | No
     return cursor == resume.cursor and is_response and is_own_failure
 
 
+def details_request(integration_id: str) -> Request:
+    """Build the request of an integration's details."""
+    path = INTEGRATION_PATH.format(integration_id=integration_id)
+    return Request(path, integration_id=integration_id)
+
+
 def make_page(
     partition: StreamPartition,
     response: Response[Any],
@@ -391,8 +394,7 @@ class Reader:
         try:
             if self._run_error:
                 raise self._run_error
-            path = INTEGRATION_PATH.format(integration_id=integration_id)
-            details = self._client.get(Request(path, integration_id=integration_id), DETAILS)
+            details = self._client.get(details_request(integration_id), DETAILS)
         except KomboError as failure:
             error = failure
             if error.rule.scope is not Scope.READ:

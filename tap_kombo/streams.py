@@ -81,7 +81,7 @@ class KomboStream(Stream):
             format=self.model.format,
             params=self.params,
             page_size=self.page_size,
-            is_filtered=bool(settings.filter_params(self.config, self.name)),
+            is_filtered=bool(self.config.get("filters", {}).get(self.name)),
             is_incremental=self.is_incremental,
             start=start,
             lookback=timedelta(seconds=self.config["lookback_seconds"]),

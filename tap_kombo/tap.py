@@ -42,16 +42,16 @@ from singer_sdk.tap_base import CliTestOptionValue
 
 from tap_kombo import cli, settings, stream_maps
 from tap_kombo.catalog import load_catalog
-from tap_kombo.client import KomboClient, Request
+from tap_kombo.client import KomboClient
 from tap_kombo.errors import InputError, KomboError, RunFailedError
 from tap_kombo.reader import (
-    INTEGRATION_PATH,
     Page,
     Paginator,
     Reader,
     ReadFailed,
     Start,
     StreamPartition,
+    details_request,
 )
 from tap_kombo.responses import DETAILS, describe, is_available
 from tap_kombo.state import State, check_state
@@ -311,10 +311,8 @@ class TapKombo(Tap):
             raise RunFailedError
 
     def _test_integration(self, integration_id: str) -> str | KomboError:
-        path = INTEGRATION_PATH.format(integration_id=integration_id)
         try:
-            request = Request(path, integration_id=integration_id)
-            details = self.client.get(request, DETAILS).data
+            details = self.client.get(details_request(integration_id), DETAILS).data
         except KomboError as error:
             return error
         supported = [name for name in STREAMS if is_available(details, name) is not False]
