@@ -18,7 +18,7 @@ from benchmarks.sections.computing import measure_computing
 from benchmarks.sections.growth import measure_growth
 from benchmarks.sections.pipeline import measure_pipeline
 from benchmarks.sections.waiting import measure_waiting
-from demo.processes import stop_on_signals
+from harness.processes import stop_on_signals
 
 SECTIONS: dict[str, Callable[[Options], Figures]] = {
     "computing": measure_computing,

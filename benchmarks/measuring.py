@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from benchmarks.places import HERE
-from demo.processes import private_folder
+from harness.processes import private_folder
 
 TIMEOUT = 3600.0
 

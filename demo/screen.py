@@ -1,4 +1,4 @@
-"""What the demo shows on the terminal, and whether everything was as said."""
+"""The demo's output on the terminal, and its failed checks."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from rich.syntax import Syntax
 from rich.table import Table
 
 LOG_LINE = re.compile(r"\S+ \[(?P<level>\w+) *\] (?P<source>\S+) +(?P<message>.*)")
-COLOURS = {"warning": "yellow", "error": "red", "critical": "red"}
+COLORS = {"warning": "yellow", "error": "red", "critical": "red"}
 NOISE = ("Skipping parse", "METRIC", "tap-kombo v", "No state was found")
-"""How lines begin that tell a reader of the demo nothing."""
+"""Prefixes of log messages that the demo does not show"""
 
 DETAILS = 10
-"""How many lines say what was wrong, at most."""
+"""Lines about a failed check, at most"""
 
 
 class Screen:
-    """Prints the demo's story.
+    """Prints the demo.
 
     Attributes:
-        failures: What was not as said.
+        failures: The claims that do not hold.
     """
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Screen:
         )
 
     def rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Print rows as a table, under the names of their columns."""
+        """Print rows as a table with a header."""
         if not rows:
             self._console.print("\n  [dim](no rows)[/]\n")
             return
@@ -65,7 +65,7 @@ class Screen:
         self._console.print(Padding(table, (1, 0, 1, 1)))
 
     def check(self, *, holds: bool, claim: str, details: Iterable[object] = ()) -> None:
-        """Tell whether a claim holds, and remember if it does not."""
+        """Print whether a claim holds, and record it if it does not."""
         if holds:
             self._console.print(f"[bold green]✓[/] {escape(claim)}")
             return
@@ -78,31 +78,31 @@ class Screen:
         self._console.print(f"[bold red]{escape(text)}[/]")
 
     @contextlib.contextmanager
-    def progress(self, what: str) -> Iterator[Callable[[str], None]]:
-        """Show that something is under way, and that it is done.
+    def progress(self, task: str) -> Iterator[Callable[[str], None]]:
+        """Show that a task is in progress, then how long it took.
 
         Yields:
-            What is to be called with each line of its log.
+            A function to call with each line of the task's log.
         """
-        began = time.monotonic()
-        with self._console.status(escape(what)) as status:
+        started = time.monotonic()
+        with self._console.status(escape(task)) as status:
 
             def on_line(line: str) -> None:
                 found = LOG_LINE.match(line)
                 if found and not found["message"].startswith(NOISE):
-                    room = max(0, self._console.width - len(what) - 4)
+                    room = max(0, self._console.width - len(task) - 4)
                     latest = f"{found['source']}: {found['message']}"[:room]
-                    status.update(f"{escape(what)} [dim]{escape(latest)}[/]")
+                    status.update(f"{escape(task)} [dim]{escape(latest)}[/]")
                     self._log_line(found["level"], found["source"], found["message"])
 
             yield on_line
-        self._console.print(f"{escape(what)} [dim]{time.monotonic() - began:.1f} s[/]")
+        self._console.print(f"{escape(task)} [dim]{time.monotonic() - started:.1f} s[/]")
 
     def _log_line(self, level: str, source: str, message: str) -> None:
-        """Print what the tap has to say, and what is amiss, whoever says it."""
-        if source == "tap-kombo" or level in COLOURS:
-            colour = COLOURS.get(level, "dim")
-            self._console.print(f"  [{colour}]{source}: {escape(message)}[/]")
+        """Print all messages of the tap, and warnings and errors of other plugins."""
+        if source == "tap-kombo" or level in COLORS:
+            color = COLORS.get(level, "dim")
+            self._console.print(f"  [{color}]{source}: {escape(message)}[/]")
 
 
 def _text(value: Any) -> str:

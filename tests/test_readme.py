@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from demo.pipeline import FOREIGN
+from harness.meltano import IGNORED
 from kombo_sandbox import Sandbox
 
 ROOT = Path(__file__).parents[1]
@@ -227,7 +227,7 @@ def shell(
 def run(
     commands: str, folder: Path, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    own = {name: text for name, text in os.environ.items() if not name.startswith(FOREIGN)}
+    own = {name: text for name, text in os.environ.items() if not name.startswith(IGNORED)}
     return subprocess.run(
         ["sh", "-e", "-c", commands],
         cwd=folder,

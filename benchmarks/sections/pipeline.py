@@ -16,8 +16,8 @@ from benchmarks.results import Figures, run
 from benchmarks.stand_in import API_KEY, Shape, StandIn
 from benchmarks.streams import OFFERS
 from benchmarks.tools import TAP_KOMBO
-from demo.pipeline import Pipeline, plugins
-from demo.postgres import postgres
+from harness.meltano import Pipeline, installed_plugins
+from harness.postgres import postgres
 
 RECORDS = 50_000
 MOST_ROUNDS = 3
@@ -40,7 +40,7 @@ def measure_pipeline(options: Options) -> Figures:
     TAP.install()
     with (
         scratch() as folder,
-        plugins(lambda: Pipeline(folder, {}, log).install()),
+        installed_plugins(lambda: Pipeline(folder, {}, log).install()),
         StandIn(Shape(records=RECORDS)) as kombo,
         StandIn(Shape()) as empty,
     ):

@@ -21,8 +21,8 @@ import psutil
 import psycopg
 import requests
 
-from demo.postgres import Postgres
-from demo.processes import running, stop_group
+from harness.postgres import Postgres
+from harness.processes import running, stop_group
 
 PROJECT = Path(__file__).parents[2]
 FOLDER = PROJECT / "orchestrate/airflow/kombo_shards"

@@ -14,12 +14,11 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg import sql
 
-from demo.comparison import Difference, Key, Table, differences, tables
-from demo.pipeline import PROJECT
-from demo.postgres import Postgres, postgres
-from demo.processes import running
+from harness import PROJECT
+from harness.comparison import Difference, Key, Table, differences, tables
+from harness.postgres import Postgres, postgres
+from harness.processes import running
 from kombo_sandbox import Request, Sandbox
 from orchestrate.cluster.airflow import FOLDER, WORKERS, Airflow, MissingError, airflow, wait_until
 
@@ -252,7 +251,7 @@ def run(
     name = cluster.trigger("kombo", **conf)
     meanwhile(name)
     state = cluster.wait("kombo", name, RUN_SECONDS)
-    rows = {table.name: rows_of(database, table) for table in TABLES}
+    rows = {table.name: database.table("kombo", table.name) for table in TABLES}
     return Run(
         state=state,
         tasks=[task for task in cluster.tasks("kombo", name) if task["task_id"] == "read"],
@@ -322,7 +321,3 @@ def held_by(kombo: Sandbox, table: Table, broken: str) -> dict[str, list[dict[st
     return {
         name: kombo.records(table.name, name) for name in kombo.integration_ids if name != broken
     }
-
-
-def rows_of(database: Postgres, table: Table) -> list[dict[str, Any]]:
-    return database.rows(sql.SQL("SELECT * FROM {}").format(sql.Identifier("kombo", table.name)))

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import psutil
 
-from demo.postgres import postgres
+from harness.postgres import postgres
 from kombo_sandbox import Sandbox
 from kombo_shards.configuration import target_settings
 from kombo_shards.pipe import Pipe

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from psycopg import sql
 
-from demo.comparison import Difference, Table, differences, tables
-from demo.pipeline import PROJECT, Pipeline, plugins
-from demo.postgres import Postgres, postgres
-from demo.processes import running
+from harness import PROJECT
+from harness.comparison import Difference, differences, records_of, tables
+from harness.meltano import Pipeline, installed_plugins
+from harness.postgres import Postgres, postgres
+from harness.processes import running
 from kombo_sandbox import Sandbox
 
 RECIPES = Path(__file__).parent
@@ -65,7 +66,7 @@ def test_cron_and_meltano_keep_a_state_for_each_integration(
         "MELTANO_ENVIRONMENT": "dev",
     }
 
-    with plugins(pipeline.install):
+    with installed_plugins(pipeline.install):
         command = [RECIPES / "kombo-el.sh", integrations, "3"]
         run(command, environment, cwd=PROJECT)
         assert differing(kombo, database, "cron") == []
@@ -174,11 +175,7 @@ def differing(kombo: Sandbox, database: Postgres, schema: str) -> list[Differenc
         for table in TABLES
         for difference in differences(
             table,
-            {name: kombo.records(table.name, name) for name in kombo.integration_ids},
-            rows_of(database, schema, table),
+            records_of(kombo, table),
+            database.table(schema, table.name),
         )
     ]
-
-
-def rows_of(database: Postgres, schema: str, table: Table) -> list[dict[str, Any]]:
-    return database.rows(sql.SQL("SELECT * FROM {}").format(sql.Identifier(schema, table.name)))

@@ -5,19 +5,19 @@ The tests only look at what was there at each moment, so they run in any order.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import requests
-from psycopg import sql
 
-from demo.comparison import Key, Record, Row, Table, tables
-from demo.pipeline import PROJECT, Pipeline, plugins
-from demo.postgres import Postgres, postgres
-from demo.processes import running
+from harness import PROJECT
+from harness.comparison import Key, Record, Row, Table, records_of, tables
+from harness.meltano import Pipeline, sandbox_settings
+from harness.meltano import installed_plugins as installed_plugins_during
+from harness.postgres import Postgres, postgres
+from harness.processes import running
 from kombo_sandbox import Request, Sandbox
 from tap_kombo.streams import MODELS
 from tests.end_to_end.living_kombo import start_living_kombo
@@ -82,7 +82,7 @@ class Journey:
 @pytest.fixture(scope="session")
 def installed_plugins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     folder = tmp_path_factory.mktemp("install")
-    with plugins(Pipeline(folder, {}, folder / "log").install):
+    with installed_plugins_during(Pipeline(folder, {}, folder / "log").install):
         yield
 
 
@@ -115,7 +115,7 @@ def journey(
     folder = tmp_path_factory.mktemp("journey")
     with running(start_sandbox, Sandbox.stop) as sandbox:
         target = {"TARGET_POSTGRES_SQLALCHEMY_URL": database.url}
-        settings = {**settings_for(sandbox), **target}
+        settings = {**sandbox_settings(sandbox), **target}
         sandbox.advance(seconds=3600)
         pipeline = Pipeline(folder, settings, folder / "first.log")
         first = run(pipeline, sandbox, database)
@@ -131,35 +131,18 @@ def start_sandbox() -> Sandbox:
     return Sandbox(integrations=2, offers=120, seed=7, categories=CATEGORIES)
 
 
-def settings_for(sandbox: Sandbox) -> dict[str, str]:
-    return {
-        "TAP_KOMBO_API_URL": sandbox.url,
-        "TAP_KOMBO_API_KEY": sandbox.api_key,
-        "TAP_KOMBO_INTEGRATION_IDS": json.dumps(sandbox.integration_ids),
-    }
-
-
 def run(pipeline: Pipeline, sandbox: Sandbox, database: Postgres) -> Moment:
     sandbox.clear_requests()
     before = sandbox.clock()
     pipeline.run("target-postgres")
     return Moment(
-        held={table.name: held_by(sandbox, table) for table in CATALOG},
-        rows={table.name: rows_of(database, "kombo", table) for table in CATALOG},
+        held={table.name: records_of(sandbox, table) for table in CATALOG},
+        rows={table.name: database.table("kombo", table.name) for table in CATALOG},
         requests=sandbox.requests(),
         giving={table.name: giving(sandbox, table) for table in CATALOG},
         log=pipeline.log.read_text(),
         clock=(before, sandbox.clock()),
     )
-
-
-def held_by(sandbox: Sandbox, table: Table) -> dict[str, list[Record]]:
-    return {name: sandbox.records(table.name, name) for name in sandbox.integration_ids}
-
-
-def rows_of(database: Postgres, schema: str, table: Table) -> list[Row]:
-    query = sql.SQL("SELECT * FROM {}").format(sql.Identifier(schema, table.name))
-    return database.rows(query)
 
 
 def change(sandbox: Sandbox) -> Changes:

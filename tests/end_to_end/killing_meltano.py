@@ -12,11 +12,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from demo.comparison import differences
-from demo.pipeline import Pipeline, PipelineError
-from demo.postgres import Postgres
+from harness.comparison import differences, records_of
+from harness.meltano import Pipeline, PipelineError, sandbox_settings
+from harness.postgres import Postgres
 from kombo_sandbox import Sandbox
-from tests.end_to_end.conftest import CATALOG, held_by, rows_of, settings_for
+from tests.end_to_end.conftest import CATALOG
 from tests.end_to_end.living_kombo import PAGE_SIZE, STREAMS, live, pass_time
 from tests.end_to_end.piping import PATIENCE
 from tests.tap_run import catalog_with
@@ -74,7 +74,7 @@ def pipeline_of(
     streams = [entry for entry in catalog["streams"] if entry["tap_stream_id"] in STREAMS]
     (folder / "catalog.json").write_text(json.dumps({"streams": streams}))
     settings = {
-        **settings_for(sandbox),
+        **sandbox_settings(sandbox),
         "TAP_KOMBO_PAGE_SIZE": str(PAGE_SIZE),
         "TAP_KOMBO__CATALOG": str(folder / "catalog.json"),
         "TARGET_POSTGRES_SQLALCHEMY_URL": database.url,
@@ -123,7 +123,7 @@ def differences_of(sandbox: Sandbox, database: Postgres, schema: str) -> dict[st
         table.name: [
             str(difference)
             for difference in differences(
-                table, held_by(sandbox, table), rows_of(database, schema, table)
+                table, records_of(sandbox, table), database.table(schema, table.name)
             )
         ]
         for table in TABLES

@@ -17,11 +17,11 @@ from typing import Any
 
 from psycopg import sql
 
-from demo.comparison import Difference, Table, differences
-from demo.postgres import Postgres
-from demo.processes import GRACE_SECONDS, running, stop_group
+from harness.comparison import Difference, Table, differences, records_of
+from harness.postgres import Postgres
+from harness.processes import GRACE_SECONDS, running, stop_group
 from kombo_sandbox import Sandbox
-from tests.end_to_end.conftest import CATALOG, held_by, rows_of
+from tests.end_to_end.conftest import CATALOG
 from tests.tap_run import catalog_with, settings_for
 
 BIN = Path(sys.executable).parent
@@ -156,8 +156,8 @@ class Pipe:
             for table in self.tables
             for difference in differences(
                 table,
-                held_by(self.sandbox, table),
-                rows_of(self.database, self.schema, table),
+                records_of(self.sandbox, table),
+                self.database.table(self.schema, table.name),
             )
         )
         return [str(difference) for difference, _ in zip(found, range(10), strict=False)]

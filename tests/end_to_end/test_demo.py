@@ -14,10 +14,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from demo.pipeline import PROJECT
-from demo.processes import running, stop_group
+from harness import PROJECT
+from harness.meltano import sandbox_settings
+from harness.processes import running, stop_group
 from kombo_sandbox import Sandbox
-from tests.end_to_end.conftest import settings_for
 
 pytestmark = pytest.mark.usefixtures("installed_plugins")
 
@@ -42,7 +42,7 @@ def test_the_demo_proves_all_that_it_says(folder: Path) -> None:
 def test_the_demo_reads_the_kombo_that_it_is_given(folder: Path, kombo: Sandbox) -> None:
     kombo.clear_requests()
 
-    with demo(folder, **settings_for(kombo)) as process:
+    with demo(folder, **sandbox_settings(kombo)) as process:
         told, _ = process.communicate(timeout=120)
 
     assert process.returncode == 0, told
@@ -88,7 +88,7 @@ def test_a_demo_that_is_stopped_stops_all_that_it_has_started(
 
 STOPPED_IN_THE_MAKING = """
 import os, signal, tempfile
-from demo.processes import private_folder, stop_on_signals
+from harness.processes import private_folder, stop_on_signals
 
 make = tempfile.mkdtemp
 

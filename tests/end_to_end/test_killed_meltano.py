@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from demo.comparison import Table
-from demo.pipeline import PipelineError
-from demo.postgres import Postgres
-from demo.processes import running
+from harness.comparison import Table
+from harness.meltano import PipelineError
+from harness.postgres import Postgres
+from harness.processes import running
 from kombo_sandbox import Sandbox
 from tests.end_to_end.killing_meltano import (
     KILLS,

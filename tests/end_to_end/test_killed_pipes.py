@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.postgres import Postgres
+from harness.postgres import Postgres
 from kombo_sandbox import Sandbox
 from tests.end_to_end.living_kombo import PAGE_SIZE, STREAMS, live, pass_time
 from tests.end_to_end.piping import Pipe

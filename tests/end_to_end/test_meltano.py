@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from demo.comparison import Key, Row, Table, differences
+from harness.comparison import Key, Row, Table, differences
 from tests.end_to_end.conftest import CATALOG, PATHS, Journey, Moment
 
 TABLES = {table.name: table for table in CATALOG}

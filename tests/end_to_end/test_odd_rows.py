@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from demo.comparison import Row
-from demo.postgres import Postgres
-from demo.processes import running
+from harness.comparison import Row
+from harness.postgres import Postgres
+from harness.processes import running
 from kombo_sandbox import Sandbox
-from tests.end_to_end.conftest import CATALOG, PATHS, rows_of
+from tests.end_to_end.conftest import CATALOG, PATHS
 from tests.end_to_end.piping import Pipe
 
 TABLE = next(table for table in CATALOG if table.name == "hris_absences")
@@ -277,5 +277,5 @@ def rows_after(pipe: Pipe, odd: dict[str, tuple[str, str]]) -> dict[str, Row]:
     pipe.sandbox.fault(path=PATHS[TABLE.name], body=body)
     pipe.run()
     pipe.sandbox.clear_faults()
-    rows = {row["id"]: row for row in rows_of(pipe.database, pipe.schema, TABLE)}
+    rows = {row["id"]: row for row in pipe.database.table(pipe.schema, TABLE.name)}
     return {what: rows[f"odd{number:021}"] for number, what in enumerate(odd)}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from demo.postgres import Postgres, postgres
+from harness.postgres import Postgres, postgres
 from kombo_sandbox import Sandbox
 from tests.end_to_end.living_kombo import PAGE_SIZE, STREAMS, live, pass_time
 from tests.end_to_end.piping import Pipe, wait_until

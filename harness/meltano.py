@@ -1,8 +1,8 @@
-"""Runs of `meltano run`, from this project's meltano.yml, that touch nothing of the user's.
+"""Runs of `meltano run` in this project that change nothing of the user's.
 
-Only the installed plugins are shared with the user's own runs: state, run files and logs are in a
-folder of the pipeline's own, and neither the user's settings nor `.env` are looked at. So many
-pipelines can run side by side, which Meltano otherwise does not allow in one project.
+They share only the installed plugins with the user's own runs. State, run files and logs are in a
+folder of each pipeline, and the user's settings and `.env` are ignored. So pipelines can run side
+by side, which Meltano does not allow otherwise.
 """
 
 from __future__ import annotations
@@ -18,37 +18,38 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from demo.processes import run
+from harness import PROJECT
+from harness.processes import run
+from kombo_sandbox import Sandbox
 
-PROJECT = Path(__file__).parents[1]
 PLUGINS = PROJECT / ".meltano"
 TAP = PLUGINS / "extractors/tap-kombo/venv/bin/tap-kombo"
 MELTANO = Path(sys.executable).with_name("meltano")
 
-FOREIGN = ("MELTANO_", "TAP_KOMBO_", "TARGET_", "UV_CONSTRAINT")
-"""The environment variables with these beginnings are the user's, or make's."""
+IGNORED = ("MELTANO_", "TAP_KOMBO_", "TARGET_", "UV_CONSTRAINT")
+"""Prefixes of environment variables that belong to the user or to make"""
 
 
 class PipelineError(Exception):
-    """Something of Meltano's failed.
+    """A command of Meltano failed.
 
     Args:
-        sentence: What.
-        log: Where all of its output is.
+        sentence: The failure, without a period.
+        log: The file with the complete output.
     """
 
     def __init__(self, sentence: str, log: Path) -> None:
-        super().__init__(f"{sentence}. The whole log: {log}")
+        super().__init__(f"{sentence}. The complete log: {log}")
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A way from a tap to a target, with a state of its own.
+    """The tap and a target, with a state of their own.
 
     Attributes:
         folder: For Meltano's database and run files; private, because a run writes the API key.
-        settings: Environment variables: TAP_KOMBO_..., TARGET_..., without anything of the user's.
-        log: What all of its output is appended to.
+        settings: Environment variables `TAP_KOMBO_...` and `TARGET_...`.
+        log: The file to which all output is appended.
     """
 
     folder: Path
@@ -56,7 +57,7 @@ class Pipeline:
     log: Path
 
     def install(self, on_line: Callable[[str], object] = lambda _: None) -> None:
-        """Install the plugins, all that meltano.yml has.
+        """Install all plugins of `meltano.yml`.
 
         Raises:
             PipelineError: They cannot be installed.
@@ -65,31 +66,31 @@ class Pipeline:
             raise PipelineError("The plugins could not be installed", self.log)
 
     def run(self, target: str, on_line: Callable[[str], object] = lambda _: None) -> None:
-        """Run `meltano run tap-kombo TARGET`, from where the last such run came to.
+        """Run `meltano run tap-kombo TARGET` with the state of the last run.
 
         Raises:
             PipelineError: It failed.
         """
         if code := self._meltano("run", "tap-kombo", target, on_line=on_line):
-            raise PipelineError(f"meltano run has failed with exit status {code}", self.log)
+            raise PipelineError(f"meltano run failed with exit status {code}", self.log)
 
     def state(self, target: str) -> dict[str, Any]:
-        """Ask Meltano for the state that it keeps.
+        """Return the Singer state that Meltano keeps.
 
         Raises:
-            PipelineError: It does not say.
+            PipelineError: Meltano does not return it.
         """
         lines: list[str] = []
         if self._meltano("state", "get", f"dev:tap-kombo-to-{target}", on_line=lines.append):
-            raise PipelineError("meltano state has failed", self.log)
-        answer = next(line for line in reversed(lines) if line.startswith("{"))
-        state: dict[str, Any] = json.loads(answer)["singer_state"]
+            raise PipelineError("meltano state failed", self.log)
+        output = next(line for line in reversed(lines) if line.startswith("{"))
+        state: dict[str, Any] = json.loads(output)["singer_state"]
         return state
 
     @property
     def environment(self) -> dict[str, str]:
-        """All that Meltano is to know, for whoever runs another of its commands."""
-        own = {name: text for name, text in os.environ.items() if not name.startswith(FOREIGN)}
+        """The environment of Meltano's commands."""
+        own = {name: text for name, text in os.environ.items() if not name.startswith(IGNORED)}
         isolated = {
             "MELTANO_SYS_DIR_ROOT": str(self._sys_dir()),
             "MELTANO_AUTO_INSTALL": "false",
@@ -102,14 +103,7 @@ class Pipeline:
         return {**own, **isolated, **self.settings}
 
     def _meltano(self, *args: str, on_line: Callable[[str], object]) -> int:
-        command: list[str | Path] = [
-            MELTANO,
-            "--env-file",
-            os.devnull,
-            "--environment",
-            "dev",
-            *args,
-        ]
+        command = [str(MELTANO), "--env-file", os.devnull, "--environment", "dev", *args]
         return run(command, env=self.environment, cwd=PROJECT, log=self.log, on_line=on_line)
 
     def _sys_dir(self) -> Path:
@@ -122,22 +116,31 @@ class Pipeline:
         return sys_dir
 
 
-@contextlib.contextmanager
-def plugins(
-    install: Callable[[], object], waiting: Callable[[], object] = lambda: None
-) -> Iterator[None]:
-    """Have the plugins installed and left alone during the block.
+def sandbox_settings(sandbox: Sandbox) -> dict[str, str]:
+    """Return the environment variables with which the tap reads a sandbox."""
+    return {
+        "TAP_KOMBO_API_URL": sandbox.url,
+        "TAP_KOMBO_API_KEY": sandbox.api_key,
+        "TAP_KOMBO_INTEGRATION_IDS": json.dumps(sandbox.integration_ids),
+    }
 
-    Whoever runs them holds the lock together with others; who installs them holds it alone.
+
+@contextlib.contextmanager
+def installed_plugins(
+    install: Callable[[], object], on_wait: Callable[[], object] = lambda: None
+) -> Iterator[None]:
+    """Keep the plugins installed and unchanged during the block.
+
+    Runs share a lock; an installation has it alone.
 
     Args:
-        install: Installs them; called only if they are not there, or not those of meltano.yml.
-        waiting: Called if others must end first.
+        install: Installs the plugins; called only if those of meltano.yml are not installed.
+        on_wait: Called before waiting for another process.
     """
     PLUGINS.mkdir(exist_ok=True)
     with (PLUGINS / "plugins.lock").open("a+", encoding="utf-8") as lock:
-        while _lock(lock, fcntl.LOCK_SH, waiting) != _fingerprint():
-            if _lock(lock, fcntl.LOCK_EX, waiting) != _fingerprint():
+        while _lock(lock, fcntl.LOCK_SH, on_wait) != _fingerprint():
+            if _lock(lock, fcntl.LOCK_EX, on_wait) != _fingerprint():
                 lock.truncate(0)
                 install()
                 lock.write(_fingerprint())
@@ -145,19 +148,19 @@ def plugins(
         yield
 
 
-def _lock(lock: TextIO, kind: int, waiting: Callable[[], object]) -> str:
-    """Take the lock, and read what it says about the plugins, if they are still there."""
+def _lock(lock: TextIO, kind: int, on_wait: Callable[[], object]) -> str:
+    """Acquire the lock, and return the fingerprint of the installed plugins, if any."""
     try:
         fcntl.flock(lock, kind | fcntl.LOCK_NB)
     except BlockingIOError:
-        waiting()
+        on_wait()
         fcntl.flock(lock, kind)
     lock.seek(0)
     return lock.read() if TAP.exists() else ""
 
 
 def _fingerprint() -> str:
-    """Everything that decides what is installed, and where: another one makes a new install."""
+    """Return a hash of everything that determines the installed plugins and their place."""
     files = (PROJECT / name for name in ("meltano.yml", "pyproject.toml", "constraints.txt"))
     place = f"{PROJECT}\n{sys.version}\n{sys.base_prefix}\n".encode()
     return hashlib.sha256(place + b"".join(path.read_bytes() for path in files)).hexdigest()

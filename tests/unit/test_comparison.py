@@ -1,4 +1,4 @@
-"""The comparison that the other tests and the demo trust finds every kind of difference."""
+"""The comparison of a table with Kombo finds every kind of difference."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from demo.comparison import Table, differences
+from harness.comparison import Table, differences
 
 ANYTHING = ["array", "boolean", "integer", "null", "number", "object", "string"]
 TABLE = Table(

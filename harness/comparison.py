@@ -1,4 +1,4 @@
-"""Are the rows of a table what Kombo holds? Column by column, for any stream, from its schema."""
+"""Compare the rows of a table with Kombo's records, column by column, for any stream."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from kombo_sandbox import Sandbox
+
 Record = dict[str, Any]
 Row = dict[str, Any]
 Key = tuple[Any, ...]
@@ -17,7 +19,14 @@ Key = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Table:
-    """What the catalog says of a stream, and thereby of the table that a target makes of it."""
+    """A stream of the catalog, and the table that a target creates for it.
+
+    Attributes:
+        name: The name of the stream and the table.
+        key: The primary key.
+        columns: Name -> JSON schema.
+        is_incremental: Whether the stream is incremental.
+    """
 
     name: str
     key: tuple[str, ...]
@@ -29,7 +38,7 @@ class Table:
 
 
 def tables(catalog: Path) -> list[Table]:
-    """Read the tap's catalog: all streams, selected or not."""
+    """Read the tables of all streams from a catalog, selected or not."""
     return [
         Table(
             name=entry["tap_stream_id"],
@@ -41,9 +50,14 @@ def tables(catalog: Path) -> list[Table]:
     ]
 
 
+def records_of(sandbox: Sandbox, table: Table) -> dict[str, list[Record]]:
+    """Return the sandbox's records of a table, deleted ones included, by integration."""
+    return {name: sandbox.records(table.name, name) for name in sandbox.integration_ids}
+
+
 @dataclass(frozen=True)
 class Difference:
-    """A value that is not in the database as it is in Kombo."""
+    """A value that differs between Kombo and the database."""
 
     table: str
     key: Key
@@ -61,12 +75,12 @@ class Difference:
 def differences(
     table: Table, records: Mapping[str, Iterable[Record]], rows: Iterable[Row]
 ) -> Iterator[Difference]:
-    """Compare a table with what Kombo holds.
+    """Compare the rows of a table with Kombo's records.
 
     Args:
         table: The table.
         records: Kombo's records by integration.
-        rows: All rows; further columns, as targets add them, do not matter.
+        rows: All rows; columns that the target adds are ignored.
     """
     expected = {
         table.key_of(row): row
@@ -75,24 +89,24 @@ def differences(
     }
     found = {table.key_of(row): row for row in rows}
     for key in expected.keys() - found.keys():
-        yield Difference(table.name, key, "the row", "there", "missing")
+        yield Difference(table.name, key, "the row", "present", "missing")
     for key in found.keys() - expected.keys():
-        yield Difference(table.name, key, "the row", "missing", "there")
+        yield Difference(table.name, key, "the row", "missing", "present")
     for key in expected.keys() & found.keys():
         for column, value in expected[key].items():
             actual = found[key].get(column, "no such column")
-            if not _is_same(value, actual):
+            if not _is_equal(value, actual):
                 yield Difference(table.name, key, column, value, actual)
 
 
 def expected_row(table: Table, record: Record, integration_id: str) -> Row:
-    """Say what a record is to look like in a database."""
+    """Return the row that a record of Kombo becomes in PostgreSQL."""
     sent = expected_record(table, record, integration_id)
     return {name: _column_value(sent[name], schema) for name, schema in table.columns.items()}
 
 
 def expected_record(table: Table, record: Record, integration_id: str) -> Record:
-    """Say what the tap is to make of a record."""
+    """Return the RECORD that the tap emits for a record of Kombo."""
     unknown = {name: value for name, value in record.items() if name not in table.columns}
     sent = record | {
         "integration_id": integration_id,
@@ -112,16 +126,16 @@ def _column_value(value: Any, schema: Mapping[str, Any]) -> Any:
             return date.fromisoformat(value)
     if isinstance(value, list) and "object" not in types:
         return [_column_value(item, schema.get("items", {})) for item in value]
-    # All else stays JSON, in jsonb; a number keeps its digits, which a float would not.
+    # Everything else is jsonb; a float would lose digits of numbers.
     return json.loads(json.dumps(value), parse_float=Decimal)
 
 
-def _is_same(one: Any, other: Any) -> bool:
-    """Compare as JSON does, where true is not 1."""
+def _is_equal(one: Any, other: Any) -> bool:
+    """Compare like JSON, in which true is not 1."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_is_same(one[k], other[k]) for k in one)
+        return one.keys() == other.keys() and all(_is_equal(one[k], other[k]) for k in one)
     if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_is_same, one, other))
+        return len(one) == len(other) and all(map(_is_equal, one, other))
     return bool(one == other)

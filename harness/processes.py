@@ -1,4 +1,4 @@
-"""Processes and folders that never outlive who made them, whatever signal comes, and when."""
+"""Processes and folders that never outlive the process that created them, whatever signal comes."""
 
 from __future__ import annotations
 
@@ -15,74 +15,76 @@ from types import FrameType
 from typing import TypeVar
 
 GRACE_SECONDS = 10.0
-"""How long processes may take to end in order."""
+"""Time between SIGTERM and SIGKILL for a process that is stopped"""
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-Started = TypeVar("Started")
+Resource = TypeVar("Resource")
 
 _received: list[int] = []
 
 
 def stop_on_signals() -> None:
-    """Let a signal end this process in order: by `SystemExit`, with the status that shells use."""
+    """Let SIGINT, SIGTERM and SIGHUP raise `SystemExit`, with the exit status that shells use."""
     for signum in STOPPING:
-        # `nohup` has it ignored, and means it.
+        # `nohup` ignores SIGHUP, which is kept.
         if signum != signal.SIGHUP or signal.getsignal(signum) != signal.SIG_IGN:
             signal.signal(signum, _stop)
 
 
 def _stop(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001  # Python's signature
     _received.append(signum)
-    _stop_if_told_to()
+    _exit_if_stopped()
 
 
-def _stop_if_told_to() -> None:
-    # Asked again and again, because Python drops exceptions that are raised in a destructor.
+def _exit_if_stopped() -> None:
+    # Checked repeatedly, because Python drops exceptions that are raised in a destructor.
     if _received:
         sys.exit(128 + _received[0])
 
 
 @contextlib.contextmanager
-def signals_held() -> Iterator[None]:
-    """Let signals wait until the end of the block: what is half started cannot be stopped."""
-    held: list[int] = []
+def deferred_signals() -> Iterator[None]:
+    """Handle signals at the end of the block, so that they interrupt nothing in it."""
+    deferred: list[int] = []
 
-    def hold(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001  # Python's signature
-        held.append(signum)
+    def defer(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001  # Python's signature
+        deferred.append(signum)
 
-    before = {signum: signal.signal(signum, hold) for signum in STOPPING}
+    before = {signum: signal.signal(signum, defer) for signum in STOPPING}
     try:
         yield
     finally:
         for name, handler in before.items():
             signal.signal(name, handler)
-        if held:
-            signal.raise_signal(held[0])
+        if deferred:
+            signal.raise_signal(deferred[0])
 
 
 @contextlib.contextmanager
-def running(start: Callable[[], Started], stop: Callable[[Started], object]) -> Iterator[Started]:
-    """Start something and stop it at the end of the block, neither of them by halves."""
+def running(
+    start: Callable[[], Resource], stop: Callable[[Resource], object]
+) -> Iterator[Resource]:
+    """Start a resource and stop it when the block ends; signals interrupt neither."""
     with contextlib.ExitStack() as stack:
-        with signals_held():
-            started = start()
-            stack.callback(_whole, stop, started)
-        yield started
+        with deferred_signals():
+            resource = start()
+            stack.callback(_stop_deferring, stop, resource)
+        yield resource
+
+
+def _stop_deferring(stop: Callable[[Resource], object], resource: Resource) -> None:
+    with deferred_signals():
+        stop(resource)
 
 
 @contextlib.contextmanager
 def private_folder(prefix: str) -> Iterator[Path]:
-    """Have a folder during the block that no other user can look into."""
+    """Create a folder that only this user can read, and remove it when the block ends."""
     with running(
         lambda: tempfile.TemporaryDirectory(prefix=prefix), tempfile.TemporaryDirectory.cleanup
     ) as folder:
         yield Path(folder.name)
-
-
-def _whole(stop: Callable[[Started], object], started: Started) -> None:
-    with signals_held():
-        stop(started)
 
 
 def run(
@@ -93,21 +95,21 @@ def run(
     log: Path,
     on_line: Callable[[str], object] = lambda _: None,
 ) -> int:
-    """Run a command to its end; everything it has started ends with it.
+    """Run a command to its end, and stop every process it has started.
 
     Args:
         command: The command and its arguments.
-        env: Its whole environment.
-        cwd: Where it runs.
-        log: A file that its output is appended to, stdout and stderr in one.
-        on_line: Called with each line of the output, as it comes.
+        env: Its complete environment.
+        cwd: Its working directory.
+        log: A file to which stdout and stderr are appended.
+        on_line: Called with each line of the output.
 
     Returns:
         Its exit status.
     """
 
     def start() -> subprocess.Popen[str]:
-        # In a session of its own a Ctrl-C does not reach it: it is stopped in order, from here.
+        # In its own session it does not receive Ctrl-C: this process stops it in order.
         return subprocess.Popen(
             command,
             env=env,
@@ -121,17 +123,17 @@ def run(
             errors="replace",
         )
 
-    _stop_if_told_to()
+    _exit_if_stopped()
     with log.open("a", encoding="utf-8") as file, running(start, stop_group) as process:
         for line in process.stdout or ():
-            _stop_if_told_to()
+            _exit_if_stopped()
             file.write(line)
             on_line(line)
         return process.wait()
 
 
 def stop_group(process: subprocess.Popen[str]) -> None:
-    """Stop a process and all that it has started: first in order, then by force."""
+    """Stop a process and its children: SIGTERM, then SIGKILL after `GRACE_SECONDS`."""
     deadline = time.monotonic() + GRACE_SECONDS
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
