@@ -102,6 +102,7 @@ class TapKombo(Tap):
     ) -> None:
         self._stop = threading.Event()
         self._stopped_by: signal.Signals | None = None
+        self._exit_timer: threading.Timer | None = None
         self._is_syncing = False
         # urllib3 logs URLs with their query, the mapper values of records.
         logging.getLogger("urllib3").setLevel(logging.CRITICAL + 1)
@@ -204,6 +205,8 @@ class TapKombo(Tap):
         problem = self._run(reader.read(self._longest_first(names)), writer, summary)
         stopped_by = self._stopped_by.name if self._stopped_by else None
         is_successful = summary.finish(problem=problem, stopped_by=stopped_by)
+        if self._exit_timer:
+            self._exit_timer.cancel()
         if self._stopped_by:
             raise SystemExit(128 + self._stopped_by)
         if not is_successful:
@@ -284,9 +287,9 @@ class TapKombo(Tap):
         self._stopped_by = signal.Signals(signum)
         self._stop.set()
         # A target that does not read any more would block the main thread forever.
-        timer = threading.Timer(STOP_SECONDS, os._exit, [128 + signum])
-        timer.daemon = True
-        timer.start()
+        self._exit_timer = threading.Timer(STOP_SECONDS, os._exit, [128 + signum])
+        self._exit_timer.daemon = True
+        self._exit_timer.start()
 
     def test_integrations(self) -> None:
         """Print a line for each integration: its tool, its status, and the streams it supports.

@@ -6,6 +6,7 @@ both. The messages themselves are built by an object that the writer is given.
 
 from __future__ import annotations
 
+import io
 import select
 import time
 from collections.abc import Sequence
@@ -158,10 +159,13 @@ class Writer:
             BrokenPipeError: It does not.
         """
         # Windows has no poll; there, the next write fails.
-        if not hasattr(select, "poll") or self._binary is None:
+        if not hasattr(select, "poll"):
             return
         poll = select.poll()
-        poll.register(self._binary, 0)
+        try:
+            poll.register(self._output, 0)
+        except io.UnsupportedOperation:
+            return  # a stream in memory
         if any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0)):
             raise BrokenPipeError
 
