@@ -169,13 +169,12 @@ class RateLimit:
         Raises:
             KomboError: The wait would be longer than `max_wait` seconds.
         """
-        waited = 0.0
+        started = time.monotonic()
         while (seconds := self._opens_at - time.monotonic()) > 0:
-            if waited + seconds > max_wait:
+            if self._opens_at - started > max_wait:
                 raise self._error
             sleep(seconds, self._error)
-            waited += seconds
-        return waited
+        return time.monotonic() - started
 
 
 class KomboClient:
@@ -318,8 +317,7 @@ class KomboClient:
         if seconds > LOGGED_WAIT and self._next_log.get(error.problem, 0.0) <= now:
             self._next_log[error.problem] = now + LOG_INTERVAL
             logger.info("%s; waiting %s.", error.problem, in_words(seconds))
-        if self._stop.wait(seconds):
-            raise StoppedError
+        wait(self._stop, seconds)
 
     def _send(
         self, request: Request, decoder: msgspec.json.Decoder[Envelope[T]], max_bytes: int
@@ -444,6 +442,16 @@ def _seconds(text: str | None) -> float | None:
     except ValueError:
         return None
     return seconds if 0 < seconds < float("inf") else None
+
+
+def wait(stop: threading.Event, seconds: float) -> None:
+    """Wait, unless the run is stopping.
+
+    Raises:
+        StoppedError: The run is stopping.
+    """
+    if stop.wait(seconds):
+        raise StoppedError
 
 
 def _pause(failures: int, error: KomboError) -> float:
