@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from harness.tap import quick_retries
 from kombo_sandbox import Sandbox
 
 
@@ -14,11 +15,15 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take minutes: one of them at the end would keep the rest waiting.
-
-    Else the order is the random one.
-    """
+    """Start with the slowest folders, so that no worker is left alone with one of them."""
     items.sort(key=lambda item: not item.nodeid.startswith(("tests/end_to_end", "tests/histories")))
+
+
+@pytest.fixture(name="quick_retries")
+def quick_retries_fixture() -> Iterator[None]:
+    """Pauses between retries are short."""
+    with quick_retries():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -29,9 +34,9 @@ def shared_sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def sandbox(shared_sandbox: Sandbox) -> Sandbox:
-    """A Kombo with three integrations, in good health; tests may change what it holds."""
+    """A sandbox with three integrations, without faults; tests may change its records."""
     shared_sandbox.clear_faults()
     shared_sandbox.clear_requests()
-    # What earlier tests changed is out of reach of a lookback.
+    # A lookback does not reach the changes of earlier tests.
     shared_sandbox.advance(seconds=3600)
     return shared_sandbox

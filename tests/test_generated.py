@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.tap_run import run_tap
+from harness.tap import run_tap
 
 ROOT = Path(__file__).parents[1]
 

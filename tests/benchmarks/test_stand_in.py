@@ -10,8 +10,8 @@ from jsonschema import Draft7Validator
 
 from benchmarks.stand_in import API_KEY, Shape, StandIn
 from benchmarks.streams import PATHS, catalog
+from harness.tap import TapRun, run_tap
 from tap_kombo.streams import MODELS
-from tests.tap_run import TapRun, run_tap
 
 SHAPE = Shape(integrations=2, records=30, page_records=20, categories=("ATS", "HRIS", "LMS"))
 

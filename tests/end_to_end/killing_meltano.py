@@ -15,11 +15,11 @@ import pytest
 from harness.comparison import differences, records_of
 from harness.meltano import Pipeline, PipelineError, sandbox_settings
 from harness.postgres import Postgres
+from harness.tap import catalog_with
 from kombo_sandbox import Sandbox
 from tests.end_to_end.conftest import CATALOG
 from tests.end_to_end.living_kombo import PAGE_SIZE, STREAMS, live, pass_time
 from tests.end_to_end.piping import PATIENCE
-from tests.tap_run import catalog_with
 
 TABLES = [table for table in CATALOG if table.name in STREAMS]
 

@@ -20,9 +20,9 @@ from psycopg import sql
 from harness.comparison import Difference, Table, differences, records_of
 from harness.postgres import Postgres
 from harness.processes import GRACE_SECONDS, running, stop_group
+from harness.tap import catalog_with, settings_for
 from kombo_sandbox import Sandbox
 from tests.end_to_end.conftest import CATALOG
-from tests.tap_run import catalog_with, settings_for
 
 BIN = Path(sys.executable).parent
 PATIENCE = 120.0

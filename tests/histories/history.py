@@ -19,6 +19,7 @@ import requests
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from harness.tap import TapRun, catalog_with
 from kombo_sandbox import Sandbox, SandboxError
 from tap_kombo.times import format_time, parse_time
 from tests.histories.events import (
@@ -44,7 +45,6 @@ from tests.histories.events import (
 from tests.histories.judge import Judge, Key, bookmark_of, partitions
 from tests.histories.promised import as_kombo_sent_it, promised
 from tests.histories.target import Target
-from tests.tap_run import TapRun, catalog_with
 from tests.warm_tap import Machine, Speedup, WarmTap
 
 CATALOG = catalog_with(*PATHS)

@@ -12,10 +12,10 @@ from typing import Any
 
 from jsonschema import Draft7Validator
 
+from harness.tap import TapRun
 from kombo_sandbox import Request
 from tap_kombo.times import parse_time
 from tests.histories.events import FAILS, KEY_REFUSED, PATHS, SKIPS, STREAMS
-from tests.tap_run import TapRun
 
 SLACK = timedelta(seconds=30)
 """How far a bookmark may stay behind the answer to a first request: whole seconds in `Date`, and

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from harness.tap import TAP, catalog_with
 from kombo_sandbox import Sandbox
 from kombo_shards.pipe import Pipe
 from kombo_shards.result import Problem, RunResult
 from tests.orchestrate.fakes import PYTHON
-from tests.tap_run import TAP, catalog_with
 
 
 @pytest.fixture

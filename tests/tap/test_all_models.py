@@ -8,10 +8,10 @@ from datetime import datetime
 import jsonschema
 import pytest
 
+from harness.tap import TapRun, run_tap, settings_for
 from kombo_sandbox import Sandbox
 from tap_kombo.responses import CATEGORIES
 from tap_kombo.streams import MODELS, Model
-from tests.tap_run import TapRun, run_tap, settings_for
 
 FORMATS = jsonschema.FormatChecker(["date"])
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from harness.tap import catalog_with, run_tap, settings_for, tap_process
 from kombo_sandbox import Sandbox
-from tests.tap_run import catalog_with, run_tap, settings_for, tap_process
 
 
 @pytest.fixture

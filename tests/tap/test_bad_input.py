@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.tap_run import TAP, TapRun, catalog_with, run_tap
+from harness.tap import TAP, TapRun, catalog_with, run_tap
 
 KEY = "ks_dev_secret"
 SETTINGS: dict[str, Any] = {

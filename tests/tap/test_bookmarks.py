@@ -9,11 +9,7 @@ from typing import Any
 
 import pytest
 
-from kombo_sandbox import Sandbox
-from tap_kombo.times import format_time, parse_time
-from tests.tap.raw_server import Behavior, RawServer, http_response, page_json
-from tests.tap_run import (
-    Speedup,
+from harness.tap import (
     TapRun,
     catalog_with,
     interrupted_state,
@@ -22,6 +18,9 @@ from tests.tap_run import (
     state_with_bookmark,
     tap_process,
 )
+from kombo_sandbox import Sandbox
+from tap_kombo.times import format_time, parse_time
+from tests.tap.raw_server import Behavior, RawServer, http_response, page_json
 
 OFFERS = catalog_with("ats_offers")
 
@@ -196,6 +195,7 @@ def hours_ago(now: datetime) -> str:
     return format_time(now - timedelta(hours=5))
 
 
+@pytest.mark.usefixtures("quick_retries")
 @pytest.mark.parametrize(
     "response",
     [
@@ -223,7 +223,7 @@ def test_a_resume_point_that_fails_in_another_way_restarts_the_read(response: by
             "integration_ids": ["personio:x"],
         }
 
-        run = run_tap(settings, state=state, catalog=OFFERS, speedup=Speedup())
+        run = run_tap(settings, state=state, catalog=OFFERS)
 
     assert run.code == 0, run.stderr
     assert {"personio:x-1", "2"} <= set(run.ids("ats_offers"))

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
+from harness.tap import TapRun, after, catalog_with, quick_retries, run_tap, state_with_bookmark
 from tap_kombo.times import format_time
 from tests.tap.raw_server import (
     CLOSE,
@@ -24,12 +25,11 @@ from tests.tap.raw_server import (
     http_response,
     page_json,
 )
-from tests.tap_run import Speedup, TapRun, catalog_with, run_tap, state_with_bookmark
 
 OFFERS = catalog_with("ats_offers")
 NOW = datetime.now(UTC)
 EARLIER = format_time(NOW - timedelta(hours=1))
-REQUEST_TIMEOUT = 2
+REQUEST_TIMEOUT = 1
 
 COMPLETE = page_json("ghost-1", "ghost-2")
 GZIPPED = gzip.compress(COMPLETE)
@@ -39,7 +39,7 @@ CHUNKED = "Transfer-Encoding: chunked"
 NOT_KOMBO = "The response is not Kombo's (HTTP 200)"
 CORRUPT = "The response is truncated or corrupt"
 NO_CONNECTION = "No connection to 127.0.0.1"
-TOO_SLOW = f"No complete response within {REQUEST_TIMEOUT} seconds"
+TOO_SLOW = f"No complete response within {REQUEST_TIMEOUT} second"
 LOG_URL = "https://app.kombo.dev/my-prod/logs?interactionId=123456"
 
 
@@ -355,13 +355,13 @@ def cases() -> Iterator[RunOfAllCases]:
                 "request_timeout_seconds": REQUEST_TIMEOUT,
                 "max_wait_seconds": 20,
             }
-            run = run_tap(
-                settings,
-                catalog=OFFERS,
-                state=state_with_bookmark(EARLIER, behaviors),
-                speedup=Speedup(),
-                stop_after=90,
-            )
+            with quick_retries():
+                run = run_tap(
+                    settings,
+                    catalog=OFFERS,
+                    state=state_with_bookmark(EARLIER, behaviors),
+                    stop_when=after(60),
+                )
         yield RunOfAllCases(run, kombo, elsewhere)
 
 

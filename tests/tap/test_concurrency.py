@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import pytest
 
+from harness.tap import catalog_with, run_tap, settings_for
 from kombo_sandbox import Request, Sandbox
-from tests.tap_run import catalog_with, run_tap, settings_for
 
 
 @pytest.fixture(scope="module")

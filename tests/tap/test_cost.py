@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
+from harness.tap import catalog_with, settings_for
 from kombo_sandbox import Sandbox
 from tap_kombo import writer
 from tap_kombo.tap import TapKombo
-from tests.tap_run import catalog_with, settings_for
 
 PAGE_SIZE = 100
 FEW, MANY = 200, 600

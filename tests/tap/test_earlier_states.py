@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from harness.tap import catalog_with, run_tap, settings_for
 from kombo_sandbox import Sandbox
 from tap_kombo.times import format_time, parse_time
-from tests.tap_run import catalog_with, run_tap, settings_for
 
 AFTER_A_SYNC = """
 {"bookmarks": {

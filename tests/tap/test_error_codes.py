@@ -10,16 +10,17 @@ from typing import Any
 
 import pytest
 
-from kombo_sandbox import Request, Sandbox
-from tap_kombo.times import format_time, parse_time
-from tests.tap_run import (
-    Speedup,
+from harness.tap import (
     TapRun,
+    after,
     catalog_with,
+    quick_retries,
     run_tap,
     settings_for,
     state_with_bookmark,
 )
+from kombo_sandbox import Request, Sandbox
+from tap_kombo.times import format_time, parse_time
 
 OFFERS = catalog_with("ats_offers")
 LOG_URL = "https://app.kombo.dev/my-prod/logs?interactionId=123456"
@@ -193,13 +194,13 @@ def cases(kombo: Sandbox) -> RunOfAllCases:
     with_bookmark = [
         integration_ids[case] for case in faults if faults[case] and "count" not in faults[case][-1]
     ]
-    run = run_tap(
-        settings_for(kombo, concurrency=64),
-        catalog=OFFERS,
-        state=state_with_bookmark(earlier, with_bookmark),
-        speedup=Speedup(),
-        stop_after=90,
-    )
+    with quick_retries():
+        run = run_tap(
+            settings_for(kombo, concurrency=64),
+            catalog=OFFERS,
+            state=state_with_bookmark(earlier, with_bookmark),
+            stop_when=after(60),
+        )
     return RunOfAllCases(kombo, run, kombo.requests(), integration_ids, earlier)
 
 
@@ -392,7 +393,8 @@ def limits(kombo: Sandbox) -> RunWithLimits:
     for (code, status), integration_id in integration_ids.items():
         kombo.fault("/ats/offers", integration_id=integration_id, status=status, code=code, count=1)
     settings = settings_for(kombo, integration_ids=list(integration_ids.values()))
-    run = run_tap(settings, catalog=OFFERS, speedup=Speedup(), stop_after=60)
+    with quick_retries():
+        run = run_tap(settings, catalog=OFFERS, stop_when=after(60))
     return RunWithLimits(run, integration_ids, kombo.requests())
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from harness.tap import catalog_with, run_tap, settings_for
 from kombo_sandbox import Sandbox
-from tests.tap_run import catalog_with, run_tap, settings_for
 
 
 def test_unknown_filter_is_one_line_before_anything_is_read(sandbox: Sandbox) -> None:

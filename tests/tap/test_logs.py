@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
+from harness.tap import TapRun, catalog_with, run_tap, settings_for
 from kombo_sandbox import Sandbox
 from tests.tap.raw_server import (
     CLOSE,
@@ -20,7 +22,6 @@ from tests.tap.raw_server import (
     http_response,
     page_json,
 )
-from tests.tap_run import TapRun, catalog_with, run_tap, settings_for
 
 OFFERS = catalog_with("ats_offers")
 KEY = "ks_dev_7Hq2secret9"
@@ -30,11 +31,17 @@ LOG_URL = "https://app.kombo.dev/my-prod/logs?interactionId=123456"
 AT_EVERY_LEVEL = pytest.mark.parametrize("level", ["DEBUG", "INFO"])
 
 
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    """A new sandbox, because these tests put a person's name into records."""
+@pytest.fixture(scope="module")
+def kombo() -> Iterator[Sandbox]:
     with Sandbox(integrations=3, offers=150, seed=17) as sandbox:
         yield sandbox
+
+
+@pytest.fixture
+def sandbox(kombo: Sandbox) -> Sandbox:
+    """A sandbox of its own, because these tests put a person's name into records."""
+    kombo.reset()
+    return kombo
 
 
 @AT_EVERY_LEVEL
@@ -284,29 +291,25 @@ def test_logs_hold_nothing_of_a_response_in_another_format(level: str) -> None:
     assert KEY.encode() not in run.stdout
 
 
-def run_with_bug(sandbox: Sandbox, folder: Path, name: str) -> TapRun:
+def run_with_bug(sandbox: Sandbox, name: str) -> TapRun:
     """Run the tap with a function that raises an exception, whose message holds secrets."""
-    module, _, attribute = name.partition(".")
-    (folder / "sitecustomize.py").write_text(
-        f"from tap_kombo import {module}\n"
-        f"def bug(*args, **kwargs):\n"
-        f"    raise RuntimeError('{PERSON} {KEY}')\n"
-        f"{module}.{attribute} = bug\n"
-    )
-    run = run_tap(settings_for(sandbox), catalog=OFFERS, env={"PYTHONPATH": str(folder)})
+
+    def bug(*args: Any, **kwargs: Any) -> None:  # noqa: ARG001
+        raise RuntimeError(f"{PERSON} {KEY}")
+
+    with mock.patch(f"tap_kombo.{name}", bug):
+        run = run_tap(settings_for(sandbox), catalog=OFFERS)
     assert [text for text in ("Traceback", PERSON, KEY) if text in run.stderr] == []
     return run
 
 
-def test_a_bug_fails_one_read_and_is_reported_by_its_place(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
-    run = run_with_bug(sandbox, tmp_path, "reader.make_page")
+def test_a_bug_fails_one_read_and_is_reported_by_its_place(sandbox: Sandbox) -> None:
+    run = run_with_bug(sandbox, "reader.make_page")
 
     assert run.code == 1
     assert len(run.errors) == 3
-    place = "(ats_offers): Unexpected RuntimeError at sitecustomize.py:3 < reader.py:"
-    assert all(place in error and "bug in tap-kombo" in error for error in run.errors)
+    place = r"\(ats_offers\): Unexpected RuntimeError at test_logs.py:[0-9]+ < reader.py:"
+    assert all(re.search(place, error) and "bug in tap-kombo" in error for error in run.errors)
 
 
 @pytest.mark.parametrize(
@@ -318,14 +321,12 @@ def test_a_bug_fails_one_read_and_is_reported_by_its_place(
         "writer.SingerMessages.records",
     ],
 )
-def test_a_bug_elsewhere_is_reported_by_its_place(
-    sandbox: Sandbox, tmp_path: Path, name: str
-) -> None:
-    run = run_with_bug(sandbox, tmp_path, name)
+def test_a_bug_elsewhere_is_reported_by_its_place(sandbox: Sandbox, name: str) -> None:
+    run = run_with_bug(sandbox, name)
 
     assert run.code == 1
     assert run.errors
-    assert all("Unexpected RuntimeError at sitecustomize.py:3 < " in e for e in run.errors)
+    assert all("Unexpected RuntimeError at test_logs.py:" in e for e in run.errors)
     assert run.messages[-1]["type"] == "STATE"
 
 
@@ -337,46 +338,44 @@ class ProxyWithLogin(RawServer):
 def test_network_errors_hold_no_password_of_the_proxy() -> None:
     unreachable = {"api_url": "https://127.0.0.1:9/v1"}
     with ProxyWithLogin() as proxy:
-        networks: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
+        networks: list[tuple[dict[str, Any], dict[str, str], str]] = [
             # Settings, environment and problem
-            "Kombo": (unreachable, {}, "No connection to 127.0.0.1"),
-            "the proxy": (
+            (unreachable, {}, "No connection to 127.0.0.1"),
+            (
                 {},
                 {"HTTPS_PROXY": f"http://ada:{PASSWORD}@127.0.0.1:9"},
                 "No connection to api.kombo.dev",
             ),
-            "the proxy requires a login": (
+            (
                 {},
                 {"HTTPS_PROXY": f"http://ada:{PASSWORD}@{proxy.host}"},
                 "No connection to api.kombo.dev",
             ),
-            "the proxy has another protocol": (
+            (
                 {},
                 {"HTTPS_PROXY": f"ftp://ada:{PASSWORD}@127.0.0.1:9"},
                 "The URL of Kombo or of the proxy is not valid",
             ),
-            "the certificates": (
+            (
                 unreachable,
                 {"REQUESTS_CA_BUNDLE": f"/nowhere/{PASSWORD}.pem"},
                 "The trusted certificates cannot be read",
             ),
-        }
+        ]
 
-        def run_in(name: str) -> TapRun:
-            settings, env, _ = networks[name]
-            own = {"api_key": KEY, "integration_ids": ["personio:x"], "max_wait_seconds": 1}
-            env = {"NO_PROXY": "", "TAP_KOMBO_LOGLEVEL": "DEBUG", **env}
-            return run_tap({**own, **settings}, catalog=OFFERS, env=env)
+        own = {"api_key": KEY, "integration_ids": ["personio:x"], "max_wait_seconds": 0}
+        for settings, env, problem in networks:
+            run = run_tap(
+                {**own, **settings},
+                catalog=OFFERS,
+                env={"NO_PROXY": "", "TAP_KOMBO_LOGLEVEL": "DEBUG", **env},
+            )
 
-        with ThreadPoolExecutor() as pool:
-            runs = dict(zip(networks, pool.map(run_in, networks), strict=True))
-
+            assert run.code == 1
+            [error] = run.errors
+            assert error.startswith(f"The run ended early: {problem}")
+            assert [s for s in (PASSWORD, KEY, "Traceback") if s in run.stderr] == []
     assert proxy.heads
-    for name, run in runs.items():
-        assert run.code == 1
-        [error] = run.errors
-        assert error.startswith(f"The run ended early: {networks[name][2]}")
-        assert [secret for secret in (PASSWORD, KEY, "Traceback") if secret in run.stderr] == []
 
 
 def test_the_proxy_receives_its_login_but_not_the_key() -> None:

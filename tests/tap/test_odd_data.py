@@ -11,8 +11,8 @@ from typing import Any
 import jsonschema
 import pytest
 
+from harness.tap import TapRun, catalog_with, run_tap, settings_for
 from kombo_sandbox import Sandbox
-from tests.tap_run import TapRun, catalog_with, run_tap, settings_for
 
 OFFERS = catalog_with("ats_offers")
 

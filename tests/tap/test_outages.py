@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from harness.tap import catalog_with, run_tap, settings_for
 from kombo_sandbox import Sandbox
-from tests.tap_run import Speedup, catalog_with, run_tap, settings_for
 
 OFFERS = catalog_with("ats_offers")
 LONG_STREAMS = catalog_with("ats_applications", "ats_candidates", "ats_offers")
@@ -27,18 +27,19 @@ def wait_for_failures(sandbox: Sandbox, count: int) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.usefixtures("quick_retries")
 @ALL_OUTAGES
 def test_an_outage_of_some_seconds_loses_nothing(sandbox: Sandbox, outage: dict[str, Any]) -> None:
     sandbox.fault(skip=20, **outage)
 
     def end_outage() -> None:
         wait_for_failures(sandbox, 4)
-        time.sleep(3)
+        time.sleep(0.1)
         sandbox.clear_faults()
 
     thread = threading.Thread(target=end_outage)
     thread.start()
-    settings = settings_for(sandbox, page_size=15, max_wait_seconds=30)
+    settings = settings_for(sandbox, page_size=15, max_wait_seconds=3000)
     run = run_tap(settings, catalog=OFFERS)
     thread.join()
 
@@ -48,21 +49,22 @@ def test_an_outage_of_some_seconds_loses_nothing(sandbox: Sandbox, outage: dict[
     assert all(run.bookmark("ats_offers", name) for name in sandbox.integration_ids)
 
 
+@pytest.mark.usefixtures("quick_retries")
 @ALL_OUTAGES
 def test_a_lasting_outage_ends_the_run_once(sandbox: Sandbox, outage: dict[str, Any]) -> None:
-    """In three seconds, each of the four threads sends a request at most four times.
+    """In 20 seconds, each of the four threads sends a request at most six times.
 
     Then it checks the API key. The reads that have not started send nothing.
     """
     sandbox.fault(skip=20, **outage)
-    settings = settings_for(sandbox, page_size=10, concurrency=4, max_wait_seconds=3)
+    settings = settings_for(sandbox, page_size=10, concurrency=4, max_wait_seconds=20)
 
     first = run_tap(settings, catalog=LONG_STREAMS)
 
     assert first.code == 1
     [error] = first.errors
     assert error.startswith("The run ended early: ")
-    assert 4 <= len([r for r in sandbox.requests() if r.status != 200]) <= 4 * (4 + 1)
+    assert 4 <= len([r for r in sandbox.requests() if r.status != 200]) <= 4 * (6 + 1)
     assert first.messages[-1]["type"] == "STATE"
     assert first.records
     sandbox.clear_faults()
@@ -73,17 +75,19 @@ def test_a_lasting_outage_ends_the_run_once(sandbox: Sandbox, outage: dict[str, 
         assert sorted(first.ids(stream) + second.ids(stream)) == expected
 
 
+@pytest.mark.usefixtures("quick_retries")
 def test_the_failed_check_of_the_key_is_the_reason_for_the_end(sandbox: Sandbox) -> None:
     sandbox.fault("/ats/offers", status=503)
     sandbox.fault("/check-api-key", skip=1, status=502)
 
-    run = run_tap(settings_for(sandbox), catalog=OFFERS, speedup=Speedup())
+    run = run_tap(settings_for(sandbox), catalog=OFFERS)
 
     assert run.code == 1
     [error] = run.errors
     assert error.startswith("The run ended early: HTTP 502")
 
 
+@pytest.mark.usefixtures("quick_retries")
 def test_a_failing_check_of_the_key_is_not_an_outage_while_requests_succeed(
     sandbox: Sandbox,
 ) -> None:
@@ -93,7 +97,7 @@ def test_a_failing_check_of_the_key_is_not_an_outage_while_requests_succeed(
     sandbox.fault(path="/ats/offers", delay=0.1)
     settings = settings_for(sandbox, page_size=100, concurrency=2)
 
-    run = run_tap(settings, catalog=OFFERS, speedup=Speedup())
+    run = run_tap(settings, catalog=OFFERS)
 
     assert run.code == 1
     [error] = run.errors

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 import pytest
 
 import tap_kombo
+from harness.tap import TapRun, catalog_with, settings_for
 from kombo_sandbox import Sandbox
 from tap_kombo import TapKombo
 from tap_kombo.errors import RunFailedError
-from tests.tap_run import TapRun, catalog_with, settings_for
 
 OFFERS = catalog_with("ats_offers")
 

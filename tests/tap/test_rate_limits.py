@@ -5,19 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from unittest import mock
 
 import pytest
 
-from kombo_sandbox import Request, Sandbox
-from tap_kombo.times import format_time, parse_time
-from tests.tap_run import (
-    Speedup,
+from harness.tap import (
     TapRun,
     catalog_with,
+    quick_retries,
     run_tap,
     settings_for,
     state_with_bookmark,
 )
+from kombo_sandbox import Request, Sandbox
+from tap_kombo import client
+from tap_kombo.times import format_time, parse_time
 
 OFFERS = catalog_with("ats_offers")
 LOG_URL = "https://app.kombo.dev/my-prod/logs?interactionId=123456"
@@ -119,9 +121,8 @@ def test_a_rate_limit_of_unknown_length_is_retried_with_backoff(
     integration_id = sandbox.integration_ids[0]
     sandbox.fault("/ats/offers", status=429, code=KEY_LIMIT, count=count, headers=headers)
 
-    run = run_tap(
-        settings_for(sandbox, integration_ids=[integration_id]), catalog=OFFERS, speedup=Speedup()
-    )
+    with mock.patch.object(client, "FIRST_BACKOFF", 1e-4):
+        run = run_tap(settings_for(sandbox, integration_ids=[integration_id]), catalog=OFFERS)
 
     assert run.code == 0, run.stderr
     assert run.bookmark("ats_offers", integration_id)
@@ -144,7 +145,8 @@ def test_a_rate_limit_may_be_reached_a_thousand_times(sandbox: Sandbox) -> None:
     )
     settings = settings_for(sandbox, integration_ids=[integration_id], max_wait_seconds=86_400)
 
-    run = run_tap(settings, catalog=OFFERS, speedup=Speedup(factor=1e9))
+    with quick_retries():
+        run = run_tap(settings, catalog=OFFERS)
 
     assert run.code == 0, run.stderr
     assert run.bookmark("ats_offers", integration_id)

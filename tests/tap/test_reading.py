@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from harness.tap import TapRun, catalog_with, interrupted_state, run_tap, settings_for
 from kombo_sandbox import Sandbox
 from tap_kombo.streams import MODELS
-from tests.tap_run import TapRun, catalog_with, interrupted_state, run_tap, settings_for
 
 STREAMS = ["ats_applications", "ats_candidates", "ats_jobs", "ats_offers"]
 OWN_FIELDS = {"integration_id", "_sdc_deleted_at", "additional_fields"}

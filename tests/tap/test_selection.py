@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from harness.tap import catalog_with, run_tap, settings_for
 from kombo_sandbox import Sandbox
-from tests.tap_run import catalog_with, run_tap, settings_for
 
 
 @pytest.fixture

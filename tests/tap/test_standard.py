@@ -10,9 +10,9 @@ import atexit
 import pytest
 from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
+from harness.tap import settings_for
 from kombo_sandbox import Sandbox
 from tap_kombo.tap import TapKombo
-from tests.tap_run import settings_for
 
 # The SDK warns of columns that are null in all records, as `additional_fields` usually is.
 pytestmark = pytest.mark.filterwarnings("ignore:No records were available:UserWarning")

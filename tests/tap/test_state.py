@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from harness.tap import TapRun, catalog_with, run_tap, settings_for
 from kombo_sandbox import Sandbox
 from tap_kombo.times import format_time, parse_time
-from tests.tap_run import TapRun, catalog_with, run_tap, settings_for
 
 OFFERS = catalog_with("ats_offers")
 

@@ -14,9 +14,16 @@ from typing import Any
 
 import pytest
 
+from harness.tap import (
+    TAP,
+    TapRun,
+    arguments_for,
+    catalog_with,
+    run_tap,
+    settings_for,
+    tap_process,
+)
 from kombo_sandbox import Sandbox
-from tests.tap_run import TAP, TapRun, catalog_with, run_tap, settings_for, tap_process
-from tests.warm_tap import arguments_for
 
 OFFERS = catalog_with("ats_offers")
 BOTH_SIGNALS = pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from typing import Any
 import jsonschema
 import pytest
 
+from harness.tap import catalog_with, run_tap, settings_for
 from kombo_sandbox import Sandbox
-from tests.tap_run import catalog_with, run_tap, settings_for
 
 CANDIDATES = catalog_with("ats_candidates")
 PERSON = "Zacharias Quellenhof"

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
+from harness.tap import catalog_with, run_tap, settings_for, tap_process
 from kombo_sandbox import Sandbox
-from tests.tap_run import catalog_with, run_tap, settings_for, tap_process
 
 OFFERS = catalog_with("ats_offers")
 MEGABYTE = 1 << 20

@@ -110,7 +110,7 @@ def encoder_of(stream: str) -> tuple[RecordEncoder, Draft7Validator]:
 
 
 @pytest.mark.parametrize("stream", [model.name for model in MODELS])
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_any_json_becomes_a_valid_record_with_all_its_values(
     stream: str, data: st.DataObject
@@ -141,7 +141,7 @@ def assert_has_all_values(emitted: dict[str, Any], record: dict[str, Any]) -> No
 
 
 @pytest.mark.parametrize("stream", [model.name for model in MODELS])
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_record_emitted_unchanged_equals_the_one_encoded_field_by_field(
     stream: str, data: st.DataObject

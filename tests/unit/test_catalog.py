@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from harness.tap import catalog_with
 from tap_kombo.errors import InputError
 from tap_kombo.tap import TapKombo
-from tests.tap_run import catalog_with
 
 Content = dict[str, Any]
 Change = Callable[[Content], object]

@@ -13,11 +13,11 @@ import jsonschema
 import pytest
 from msgspec import Raw
 
+from harness.tap import catalog_with
 from tap_kombo.errors import KomboError
 from tap_kombo.records import OWN_FIELDS, RecordEncoder
 from tap_kombo.streams import KomboStream
 from tap_kombo.tap import TapKombo
-from tests.tap_run import catalog_with
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 CHANGED_AT = "2026-01-30T12:00:00.000Z"

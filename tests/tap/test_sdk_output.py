@@ -1,4 +1,4 @@
-"""With stream maps, flattening or deselection, what comes out is what the SDK makes."""
+"""With stream maps, flattening or deselection, the output equals that of the plain SDK."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
+from harness.tap import catalog_with, run_tap, settings_for
 from kombo_sandbox import Sandbox
 from tap_kombo.tap import TapKombo
-from tests.tap_run import catalog_with, run_tap, settings_for
 
-WAYS: dict[str, tuple[dict[str, Any], list[str]]] = {
+CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "nothing": ({}, []),
     "deselected fields": ({}, ["ats_offers.status", "ats_offers.application.candidate"]),
-    "a deselected field of the tap's own": ({}, ["ats_offers._sdc_deleted_at"]),
+    "a deselected field that the tap adds": ({}, ["ats_offers._sdc_deleted_at"]),
     "flattening": ({"flattening_enabled": True, "flattening_max_depth": 3}, []),
     "stream maps": (
         {
@@ -46,7 +46,7 @@ WAYS: dict[str, tuple[dict[str, Any], list[str]]] = {
 def sdk_messages(
     settings: dict[str, Any], catalog: Any, monkeypatch: pytest.MonkeyPatch
 ) -> list[dict[str, Any]]:
-    """Drive the stream as the SDK drives any stream."""
+    """Return the messages of the SDK's own sync of the stream."""
     stdout = io.TextIOWrapper(io.BytesIO())
     monkeypatch.setattr(sys, "stdout", stdout)
     TapKombo(config=settings, catalog=catalog).streams["ats_offers"].sync()
@@ -55,8 +55,8 @@ def sdk_messages(
     return [json.loads(line) for line in stdout.buffer.getvalue().splitlines()]
 
 
-def told(messages: list[dict[str, Any]]) -> dict[str, Any]:
-    """Reduce messages to what a target makes of them."""
+def parts(messages: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what a target uses of the messages, in an order of its own."""
     schemas = {m["stream"]: m["schema"] for m in messages if m["type"] == "SCHEMA"}
     records = [(m["stream"], m["record"]) for m in messages if m["type"] == "RECORD"]
     return {
@@ -65,17 +65,17 @@ def told(messages: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_the_output_is_what_the_sdk_makes(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, way: str
+@pytest.mark.parametrize("case", CASES)
+def test_the_output_equals_the_output_of_the_sdk(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
-    more, deselected = WAYS[way]
-    settings = settings_for(sandbox, **more)
+    own_settings, deselected = CASES[case]
+    settings = settings_for(sandbox, **own_settings)
     catalog = catalog_with("ats_offers", deselected=deselected)
 
     run = run_tap(settings, catalog=catalog)
 
-    expected = told(sdk_messages(settings, catalog, monkeypatch))
+    expected = parts(sdk_messages(settings, catalog, monkeypatch))
     assert run.code == 0, run.stderr
     assert len(expected["records"]) > 100
-    assert told(run.messages) == expected
+    assert parts(run.messages) == expected
