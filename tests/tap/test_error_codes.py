@@ -391,10 +391,16 @@ def limits(kombo: Sandbox) -> RunWithLimits:
     kombo.clear_requests()
     integration_ids = dict(zip(LIMIT_CASES, kombo.integration_ids, strict=False))
     for (code, status), integration_id in integration_ids.items():
-        kombo.fault("/ats/offers", integration_id=integration_id, status=status, code=code, count=1)
+        kombo.fault(
+            "/ats/offers",
+            integration_id=integration_id,
+            status=status,
+            code=code,
+            count=1,
+            headers={"ratelimit-reset": "0.1"},
+        )
     settings = settings_for(kombo, integration_ids=list(integration_ids.values()))
-    with quick_retries():
-        run = run_tap(settings, catalog=OFFERS, stop_when=after(60))
+    run = run_tap(settings, catalog=OFFERS, stop_when=after(60))
     return RunWithLimits(run, integration_ids, kombo.requests())
 
 

@@ -47,6 +47,19 @@ def test_a_sync_writes_to_a_redirected_stdout(sandbox: Sandbox) -> None:
     assert all(run.bookmark("ats_offers", name) for name in sandbox.integration_ids)
 
 
+def test_a_stdout_in_memory_may_wait_for_pages(sandbox: Sandbox) -> None:
+    """While it waits, the tap checks whether the target still reads: here, there is no pipe."""
+    sandbox.fault("/ats/offers", delay=1.5, count=1)
+    tap = TapKombo(config=settings_for(sandbox), catalog=OFFERS)
+    output = io.TextIOWrapper(io.BytesIO())
+
+    with contextlib.redirect_stdout(output):
+        tap.sync_all()
+
+    run = TapRun(0, output.buffer.getvalue(), "")
+    assert run.ids("ats_offers") == sorted(r["id"] for r in sandbox.records("ats_offers"))
+
+
 def test_a_sync_raises_an_exception_after_a_failed_read(sandbox: Sandbox) -> None:
     failing, *others = sandbox.integration_ids
     sandbox.fault("/ats/offers", integration_id=failing, status=403)
