@@ -1,9 +1,9 @@
-"""Write `tap_kombo/schemas/*.json` and `tap_kombo/filters.json` from what Kombo says of itself.
+"""Write `tap_kombo/schemas/*.json` and `tap_kombo/filters.json`.
 
-Kombo describes its records twice, in an OpenAPI document and in the models of its official
-client, and neither is complete: both are read, and a field that one of them knows is there.
-Only names, types and formats are kept. Whatever would make a later record invalid (enums,
-patterns, limits, required fields) is no part of a schema.
+Kombo describes its records in an OpenAPI document and in the models of its official client. Neither
+is complete, so a schema has the fields of both. It keeps names, types and formats, and omits
+everything that could make a later record invalid: enums, patterns, limits and required fields.
+Descriptions of columns are in `descriptions.toml`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import json
 import operator
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -28,18 +29,24 @@ from pydantic_core import core_schema
 
 from tap_kombo import streams
 from tap_kombo.responses import INTEGRATION, INTEGRATION_MODELS, PACKAGES, PAGES
+from tap_kombo.settings import OWN_PARAMS
 
 Schema: TypeAlias = dict[str, Any]
 
 OPENAPI = "https://api.kombo.dev/openapi.json"
 TAP = Path(__file__).parent.parent / "tap_kombo"
+DESCRIPTIONS: dict[str, dict[str, str]] = tomllib.loads(
+    (Path(__file__).parent / "descriptions.toml").read_text("utf-8")
+)["columns"]
+"""Stream, or `*` for all of them -> column -> description"""
 
 
-class CannotUpdateError(Exception):
-    """What Kombo says does not fit the tables below: one sentence for who keeps them."""
+class SourceError(Exception):
+    """Kombo's descriptions do not fit the tables of this script."""
 
 
-# --- Shapes: what a value can be ------------------------------------------------------------
+# Types
+
 
 SCALARS = frozenset({"boolean", "integer", "number", "string"})
 JSON_TYPES = SCALARS | {"array", "null", "object"}
@@ -47,9 +54,12 @@ JSON_TYPES = SCALARS | {"array", "null", "object"}
 
 @dataclass(frozen=True)
 class Shape:
-    """What a value can be. Null is not among the types, because every value may be null.
+    """The values that a field may have. Every field may also be null.
 
-    Children are an object's properties by name, and an array's items under `[]`.
+    Attributes:
+        types: JSON types, without null.
+        format: `date` or `date-time`, or None.
+        children: The properties of an object by name, and the items of an array as `[]`.
     """
 
     types: frozenset[str] = frozenset()
@@ -57,14 +67,11 @@ class Shape:
     children: Mapping[str, Shape] = field(default_factory=dict)
 
     @property
-    def any_json(self) -> bool:
-        """Also where the sources say nothing: then nothing is promised."""
+    def is_any_json(self) -> bool:
         return not self.types or self == ANYTHING
 
-    @property
-    def kind(self) -> str:
-        """In a word or two."""
-        if self.any_json:
+    def __str__(self) -> str:
+        if self.is_any_json:
             return "any JSON"
         return "list" if "[]" in self.children else self.format or " or ".join(sorted(self.types))
 
@@ -73,7 +80,7 @@ def scalar(name: str, format_: str | None = None) -> Shape:
     return Shape(frozenset({name}), format_)
 
 
-def record_of(fields: Mapping[str, Shape]) -> Shape:
+def object_of(fields: Mapping[str, Shape]) -> Shape:
     return Shape(frozenset({"object"}), children=fields)
 
 
@@ -85,14 +92,13 @@ NOTHING = Shape()
 ANYTHING = Shape(JSON_TYPES - {"null"})
 STRING = scalar("string")
 DATE = scalar("string", "date")
-FREE_FORM = record_of({})
+FREE_FORM = object_of({})
 
 
 def join(first: Shape, second: Shape) -> Shape:
-    """The narrowest shape of all values that are of the first *or* the second.
+    """Return the narrowest shape that allows all values of both.
 
-    It serves the alternatives of a union as well as two sources that describe the same field:
-    what either of them allows is allowed, and only what both promise is promised.
+    It joins the alternatives of a union, and the two descriptions of a field.
     """
     if not first.types or not second.types:
         return second if not first.types else first
@@ -109,11 +115,11 @@ def join(first: Shape, second: Shape) -> Shape:
     )
 
 
-# --- The tables -----------------------------------------------------------------------------
+# Tables
 
 
 class Model(NamedTuple):
-    """A stream, the path of its endpoint, and where its records stand in an answer."""
+    """A stream, the path of its endpoint, and the path of the records in its responses."""
 
     stream: str
     path: str
@@ -121,7 +127,7 @@ class Model(NamedTuple):
 
     @property
     def client(self) -> str | None:
-        """That endpoint's name in the official client; None if the client does not know it."""
+        """The official client's name of the endpoint; None if it does not have it."""
         return CLIENT_NAMES.get(f"get{re.sub('[^a-z]', '', self.path.lower())}")
 
 
@@ -143,10 +149,14 @@ MODELS = tuple(Model(row.name, row.path, RECORDS[row.format]) for row in streams
 
 
 class Override(NamedTuple):
-    """A correction that no rule can derive; `becomes=None` leaves the field out.
+    """A correction of a field that Kombo describes incorrectly.
 
-    `was` is what Kombo says without it. When that changes, the script stops: the reason is to
-    be judged again.
+    Attributes:
+        stream: The stream.
+        path: The path of the field.
+        was: The field's type according to Kombo. The script stops when it changes.
+        becomes: The correct type; None omits the field.
+        reason: Why it is corrected.
     """
 
     stream: str
@@ -156,93 +166,44 @@ class Override(NamedTuple):
     reason: str
 
 
+UNTYPED = "Kombo only describes the format in prose"
+
 OVERRIDES = (
-    Override(
-        "hris_absences", "start_date", "any JSON", DATE, "untyped; promised in words as yyyy-MM-dd"
-    ),
-    Override(
-        "hris_absences", "end_date", "any JSON", DATE, "untyped; promised in words as yyyy-MM-dd"
-    ),
-    # Not `format: time`: that one demands an offset, which these times do not have.
-    Override(
-        "hris_absences", "start_time", "any JSON", STRING, "untyped; promised in words as HH:mm:ss"
-    ),
-    Override(
-        "hris_absences", "end_time", "any JSON", STRING, "untyped; promised in words as HH:mm:ss"
-    ),
-    Override("integrations", "read_models", "list", None, "has its own stream, integration_models"),
+    Override("hris_absences", "start_date", "any JSON", DATE, UNTYPED),
+    Override("hris_absences", "end_date", "any JSON", DATE, UNTYPED),
+    # `format: time` would require an offset, which these times do not have.
+    Override("hris_absences", "start_time", "any JSON", STRING, UNTYPED),
+    Override("hris_absences", "end_time", "any JSON", STRING, UNTYPED),
+    Override("integrations", "read_models", "list", None, "the stream integration_models has them"),
 )
 
-# Wherever a property of this name stands, its values are at least this: the customer decides
-# what is in it, and the sources say less than that.
 BY_NAME = {
     "custom_fields": FREE_FORM,
     "remote_data": FREE_FORM,
     "integration_fields": array_of(
-        record_of({"id": STRING, "key": STRING, "type": STRING, "value": ANYTHING, "label": STRING})
+        object_of({"id": STRING, "key": STRING, "type": STRING, "value": ANYTHING, "label": STRING})
     ),
 }
+"""Fields whose content customers determine: they allow at least these values, at any depth."""
 
 NOT_NULL = {"id", "changed_at"}
 
-# What the tap adds to each record, after Kombo's own fields.
-INTEGRATION_ID: Schema = {
-    "type": "string",
-    "description": "The Kombo integration that the record was read from.",
-}
-SDC_DELETED_AT: Schema = {
-    "type": ["string", "null"],
-    "format": "date-time",
-    "description": "The same as remote_deleted_at, under the name by which targets mark rows.",
-}
+INTEGRATION_ID: Schema = {"type": "string"}
+SDC_DELETED_AT: Schema = {"type": ["string", "null"], "format": "date-time"}
 ADDITIONAL_FIELDS: Schema = {
     "type": ["object", "null"],
-    "description": (
-        "Fields that this schema does not declare, and values that are not of their declared"
-        " type, by name."
-    ),
     "properties": {},
     "additionalProperties": True,
 }
 
-# Only what a name does not say, for a record's own fields; `stream.field` before `field`.
-DESCRIPTIONS = {
-    "changed_at": (
-        "When the record's own fields last changed; a change of what is nested in it"
-        " does not move this."
-    ),
-    "custom_fields": "Fields beyond those that Kombo unifies, by the customer's own keys.",
-    "data_expired_at": (
-        "Since when the data is out of date because the configuration was changed;"
-        " null again after the next sync."
-    ),
-    "remote_data": "What the tool itself answered, by the path that was asked, if it is passed on.",
-    "remote_deleted_at": (
-        "When the record was deleted in the tool or no longer found there;"
-        " its fields are emptied 14 days later."
-    ),
-    "remote_id": "The tool's own id: sometimes several in one, so not the key.",
-    "hris_absences.start_time": "HH:mm:ss, without a time zone.",
-    "hris_absences.end_time": "HH:mm:ss, without a time zone.",
-    "integration_models.id": "Kombo's name of the model, such as hris_employees.",
-}
 
-# Parameters that belong to the tap, not to a user's filters.
-TAPS_PARAMETERS = {
-    "cursor",
-    "page_size",
-    "updated_after",
-    "include_deleted",
-    "ignore_unsupported_filters",
-}
+# JSON Schema of both sources
 
-
-# --- Reading JSON Schema, of either source --------------------------------------------------
 
 FORMATS = {"date", "date-time"}
-SAYS_WHAT = {"$ref", "anyOf", "oneOf", "type"}
-KEPT = SAYS_WHAT | {"format", "items", "properties"}
-LET_GO = {
+TYPE_KEYWORDS = {"$ref", "anyOf", "oneOf", "type"}
+KEYWORDS = TYPE_KEYWORDS | {"format", "items", "properties"}
+IGNORED_KEYWORDS = {
     *("$defs", "default", "deprecated", "description", "example", "examples", "externalDocs"),
     *("title", "additionalProperties", "const", "discriminator", "enum", "required"),
     *("maxItems", "maxLength", "maximum", "minItems", "minLength", "minimum", "pattern"),
@@ -250,48 +211,55 @@ LET_GO = {
 
 
 @dataclass(frozen=True)
-class Reader:
-    """Reads shapes out of `root`; `trail` is how it came to where it is."""
+class ShapeReader:
+    """Converts JSON schemas to shapes.
+
+    Attributes:
+        root: The document that references point into.
+        trail: The path of the schema, with the references on it.
+    """
 
     root: Schema
     trail: tuple[str, ...]
 
     def read(self, schema: Schema) -> Shape:
-        if unknown := sorted(schema.keys() - KEPT - LET_GO):
-            raise CannotUpdateError(f"{self} uses {unknown[0]!r}, which this script cannot read")
-        match sorted(schema.keys() & SAYS_WHAT):
+        if unknown := sorted(schema.keys() - KEYWORDS - IGNORED_KEYWORDS):
+            raise SourceError(f"{self} uses {unknown[0]!r}, which this script does not support")
+        match sorted(schema.keys() & TYPE_KEYWORDS):
             case ["$ref"]:
-                return self.at(schema["$ref"]).read(resolved(schema, self.root))
+                return self.at(schema["$ref"]).read(resolve(schema, self.root))
             case ["anyOf" | "oneOf" as union]:
                 return reduce(join, map(self.read, schema[union]), NOTHING)
             case ["type"]:
-                kinds = [self.typed(name, schema) for name in listed(schema["type"])]
-                return reduce(join, kinds, NOTHING)
+                types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+                return reduce(join, [self.typed(name, schema) for name in types], NOTHING)
             case []:
                 return ANYTHING
             case several:
-                raise CannotUpdateError(f"{self} says {' and '.join(several)} at once")
+                raise SourceError(f"{self} has both {' and '.join(several)}")
 
     def typed(self, name: str, schema: Schema) -> Shape:
         match name:
             case "null":
                 return NOTHING
             case "object":
-                return record_of(dict(self.properties(schema.get("properties", {}))))
+                properties: dict[str, Schema] = schema.get("properties", {})
+                return object_of(
+                    {
+                        key: join(self.at(key).read(value), BY_NAME.get(key, NOTHING))
+                        for key, value in properties.items()
+                    }
+                )
             case "array":
                 return array_of(self.at("[]").read(schema.get("items", {})))
             case _ if name in SCALARS:
                 return scalar(name, schema["format"] if schema.get("format") in FORMATS else None)
             case _:
-                raise CannotUpdateError(f"{self} is of the unknown type {name!r}")
+                raise SourceError(f"{self} has the unknown type {name!r}")
 
-    def properties(self, properties: dict[str, Schema]) -> Iterator[tuple[str, Shape]]:
-        for name, schema in properties.items():
-            yield name, join(self.at(name).read(schema), BY_NAME.get(name, NOTHING))
-
-    def at(self, step: str) -> Reader:
+    def at(self, step: str) -> ShapeReader:
         if step.startswith("#") and step in self.trail:
-            raise CannotUpdateError(f"{self} contains itself")
+            raise SourceError(f"{self} contains itself")
         return replace(self, trail=(*self.trail, step))
 
     def __str__(self) -> str:
@@ -299,264 +267,250 @@ class Reader:
         return ".".join(names).replace(".[]", "[]")
 
 
-def listed(value: str | list[str]) -> list[str]:
-    return [value] if isinstance(value, str) else value
-
-
-def resolved(schema: Schema, root: Schema) -> Schema:
-    """What a reference points at in `root`; a schema that is none is itself."""
+def resolve(schema: Schema, root: Schema) -> Schema:
+    """Return the schema that a reference points to; a schema without one is returned itself."""
     if "$ref" not in schema:
         return schema
     found: Schema = reduce(operator.getitem, schema["$ref"].removeprefix("#/").split("/"), root)
     return found
 
 
-# --- The two sources ------------------------------------------------------------------------
+# Sources
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A GET endpoint as one source describes it; `parameters` are kinds by name."""
+    """A GET endpoint, as one of the sources describes it.
 
-    answer: Schema
+    Attributes:
+        response: The JSON schema of its responses.
+        root: The document that references point into.
+        parameters: The names of its query parameters.
+    """
+
+    response: Schema
     root: Schema
-    parameters: dict[str, str]
+    parameters: frozenset[str]
 
     @property
     def is_list(self) -> bool:
-        """Every list of Kombo answers a `next`, also those that take no `cursor`."""
-        answer = resolved(self.answer, self.root)
-        data = resolved(answer.get("properties", {}).get("data", {}), self.root)
+        """Whether it returns pages: all of them have `next`, but some accept no `cursor`."""
+        response = resolve(self.response, self.root)
+        data = resolve(response.get("properties", {}).get("data", {}), self.root)
         return "next" in data.get("properties", {}) or "cursor" in self.parameters
 
 
-def in_document(document: Schema) -> dict[str, Endpoint]:
-    """The GET endpoints of an OpenAPI document, by path."""
+def document_endpoints(document: Schema) -> dict[str, Endpoint]:
+    """Return the GET endpoints of an OpenAPI document, by path."""
     endpoints = {}
     for path, operations in document["paths"].items():
         operation = operations.get("get", {})
         content = operation.get("responses", {}).get("200", {}).get("content", {})
         if "application/json" in content:
-            parameters = [resolved(one, document) for one in operation.get("parameters", ())]
+            parameters = [resolve(p, document) for p in operation.get("parameters", ())]
             endpoints[path] = Endpoint(
                 content["application/json"]["schema"],
                 document,
-                {p["name"]: documented_kind(p, document) for p in parameters if p["in"] == "query"},
+                frozenset(p["name"] for p in parameters if p["in"] == "query"),
             )
     return endpoints
 
 
-def documented_kind(parameter: Schema, document: Schema) -> str:
-    """The document types lists as strings, and says in words that commas stand between."""
-    schema = resolved(parameter["schema"], document)
-    words = f"{parameter.get('description')} {schema.get('description')}"
-    return (
-        "list"
-        if "comma-separated" in words
-        else Reader(document, (parameter["name"],)).read(schema).kind
-    )
-
-
 class ClientJsonSchema(GenerateJsonSchema):
-    """Pydantic's own, but `Unset`, the client's word for "was not sent", is no value."""
+    """Pydantic's generator, for which the client's `Unset` ("was not sent") is null."""
 
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
         return {"type": "null"} if schema["cls"] is Unset else super().model_schema(schema)
 
     def emit_warning(self, kind: JsonSchemaWarningKind, detail: str) -> None:
-        """All of them are about defaults and discriminators, which are not read here."""
+        """Ignore warnings: all of them are about defaults and discriminators."""
 
 
-def in_client() -> dict[str, Endpoint]:
-    """The GET endpoints of the official client, by its names for them."""
-    return {
-        name: Endpoint(answer, answer, parameters_in_client(f"{name}Request"))
-        for name in CLIENT_NAMES.values()
-        for answer in [json_schema(f"{name}{SUFFIX}")]
-    }
+@cache
+def client_endpoints() -> Mapping[str, Endpoint]:
+    """Return the GET endpoints of the official client, by its names."""
+    endpoints = {}
+    for name in CLIENT_NAMES.values():
+        response = client_schema(f"{name}{SUFFIX}")
+        request = f"{name}Request"
+        parameters = client_schema(request)["properties"] if request in client.__all__ else ()
+        endpoints[name] = Endpoint(response, response, frozenset(parameters))
+    return endpoints
 
 
-def parameters_in_client(name: str) -> dict[str, str]:
-    if name not in client.__all__:
-        return {}
-    request = json_schema(name)
-    reader = Reader(request, (name,))
-    return {key: reader.read(schema).kind for key, schema in request["properties"].items()}
-
-
-def json_schema(name: str) -> Schema:
+def client_schema(name: str) -> Schema:
     model: type[BaseModel] = getattr(client, name)
     return model.model_json_schema(schema_generator=ClientJsonSchema)
 
 
-# --- From a model to its files --------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Kombo:
-    """What the two sources say together."""
+    """Both sources.
+
+    Attributes:
+        document: The endpoints of Kombo's document, by path.
+        client: The endpoints of the official client, by its names.
+    """
 
     document: Mapping[str, Endpoint]
     client: Mapping[str, Endpoint]
 
     def endpoints(self, model: Model) -> list[Endpoint]:
-        """The descriptions of a model's endpoint, the document's first: its order is kept."""
+        """Return the descriptions of a model's endpoint. The document's determines the order."""
         found = self.document.get(model.path), self.client.get(model.client or "")
         if not any(found):
-            raise CannotUpdateError(f"Neither Kombo's document nor its client has {model.path}")
+            raise SourceError(f"Neither Kombo's document nor its client has {model.path}")
         return [endpoint for endpoint in found if endpoint]
 
     def schema(self, model: Model, overrides: Iterable[Override] = OVERRIDES) -> Schema:
-        shapes = [record(endpoint, model) for endpoint in self.endpoints(model)]
-        mine = [override for override in overrides if override.stream == model.stream]
-        return stream_schema(model.stream, reduce(corrected, mine, reduce(join, shapes)))
-
-    def filters(self, model: Model) -> dict[str, str]:
-        """The kinds of the query parameters that a user may set."""
-        known = reduce(operator.or_, [endpoint.parameters for endpoint in self.endpoints(model)])
+        """Return the JSON schema of a stream: Kombo's fields, then the tap's own."""
+        shapes = [record_shape(endpoint, model) for endpoint in self.endpoints(model)]
+        own_overrides = [override for override in overrides if override.stream == model.stream]
+        shape = reduce(apply_override, own_overrides, reduce(join, shapes))
+        columns = {
+            name: json_schema(child) | ({"type": "string"} if name in NOT_NULL else {})
+            for name, child in shape.children.items()
+        }
+        columns["integration_id"] = INTEGRATION_ID
+        if "remote_deleted_at" in columns:
+            columns["_sdc_deleted_at"] = SDC_DELETED_AT
+        columns["additional_fields"] = ADDITIONAL_FIELDS
+        descriptions = DESCRIPTIONS["*"] | DESCRIPTIONS.get(model.stream, {})
         return {
-            name: kind
-            for name, kind in known.items()
-            if name not in TAPS_PARAMETERS and f"{{{name}}}" not in model.path
+            "type": "object",
+            "properties": {
+                name: described(column, descriptions.get(name)) for name, column in columns.items()
+            },
         }
 
+    def filters(self, model: Model) -> list[str]:
+        """Return the query parameters that users may set."""
+        names = frozenset[str]().union(*(e.parameters for e in self.endpoints(model)))
+        return sorted(n for n in names - OWN_PARAMS if f"{{{n}}}" not in model.path)
+
     def new_lists(self) -> list[str]:
-        rows = {name for model in MODELS for name in (model.path, model.client)}
-        both = [*self.document.items(), *self.client.items()]
-        return [
-            name
-            for name, endpoint in both
-            if endpoint.is_list and name not in rows | streams.EXCLUDED.keys()
-        ]
+        """Return the lists that are neither streams nor excluded."""
+        known = {name for model in MODELS for name in (model.path, model.client)}
+        known |= streams.EXCLUDED.keys()
+        endpoints = [*self.document.items(), *self.client.items()]
+        return [name for name, endpoint in endpoints if endpoint.is_list and name not in known]
 
 
-def record(endpoint: Endpoint, model: Model) -> Shape:
-    """The shape of one record in an endpoint's answer."""
-    answer = Reader(endpoint.root, (model.stream,)).read(endpoint.answer)
-    return at(answer, f"{model.stream}.{model.records}", steps(model.records))
+# Schemas
 
 
-def steps(path: str) -> list[str]:
+def record_shape(endpoint: Endpoint, model: Model) -> Shape:
+    """Return the shape of the records in an endpoint's responses."""
+    response = ShapeReader(endpoint.root, (model.stream,)).read(endpoint.response)
+    return child_at(response, f"{model.stream}.{model.records}", split(model.records))
+
+
+def split(path: str) -> list[str]:
     return path.replace("[]", ".[]").split(".")
 
 
-def at(shape: Shape, where: str, path: Iterable[str]) -> Shape:
+def child_at(shape: Shape, name: str, path: Iterable[str]) -> Shape:
     for step in path:
         if step not in shape.children:
-            raise CannotUpdateError(f"Kombo no longer knows {where}")
+            raise SourceError(f"Kombo no longer has {name}")
         shape = shape.children[step]
     return shape
 
 
-def corrected(shape: Shape, override: Override) -> Shape:
-    where = f"{override.stream}.{override.path}"
-    path = steps(override.path)
-    was = at(shape, where, path).kind
-    if was != override.was:
-        raise CannotUpdateError(
-            f"{where} is {was} by now and no longer {override.was}, so its override"
-            f" ({override.reason}) is to be judged again"
+def apply_override(shape: Shape, override: Override) -> Shape:
+    name = f"{override.stream}.{override.path}"
+    path = split(override.path)
+    found = str(child_at(shape, name, path))
+    if found != override.was:
+        raise SourceError(
+            f"{name} is now {found} instead of {override.was}. Review its override"
+            f" ({override.reason})"
         )
-    return put(shape, path, override.becomes)
+    return replace_child(shape, path, override.becomes)
 
 
-def put(shape: Shape, path: list[str], becomes: Shape | None) -> Shape:
+def replace_child(shape: Shape, path: list[str], new: Shape | None) -> Shape:
     first, *rest = path
-    child = put(shape.children[first], rest, becomes) if rest else becomes
+    child = replace_child(shape.children[first], rest, new) if rest else new
     children = {**shape.children, first: child}
     return replace(shape, children={name: c for name, c in children.items() if c is not None})
 
 
-def stream_schema(stream: str, record: Shape) -> Schema:
-    """The schema of a stream: Kombo's fields, then the tap's own."""
-    own = {
-        "integration_id": INTEGRATION_ID,
-        **({"_sdc_deleted_at": SDC_DELETED_AT} if "remote_deleted_at" in record.children else {}),
-        "additional_fields": ADDITIONAL_FIELDS,
-    }
-    fields = {name: column(stream, name, shape) for name, shape in record.children.items()}
-    return {"type": "object", "properties": fields | own}
-
-
-def column(stream: str, name: str, shape: Shape) -> Schema:
-    description = DESCRIPTIONS.get(f"{stream}.{name}", DESCRIPTIONS.get(name))
-    return (
-        rendered(shape)
-        | ({"type": "string"} if name in NOT_NULL else {})
-        | ({"description": description} if description else {})
-    )
-
-
-def rendered(shape: Shape) -> Schema:
-    if shape.any_json:
+def json_schema(shape: Shape) -> Schema:
+    if shape.is_any_json:
         return {"type": sorted(JSON_TYPES)}
     schema: Schema = {"type": [*sorted(shape.types), "null"]}
     if shape.format:
         schema["format"] = shape.format
     if "array" in shape.types:
-        schema["items"] = rendered(shape.children["[]"])
+        schema["items"] = json_schema(shape.children["[]"])
     if "object" in shape.types:
-        schema["properties"] = {name: rendered(child) for name, child in shape.children.items()}
+        schema["properties"] = {name: json_schema(child) for name, child in shape.children.items()}
     if shape == FREE_FORM:
         schema["additionalProperties"] = True
     return schema
 
 
+def described(column: Schema, description: str | None) -> Schema:
+    return column | {"description": description} if description else column
+
+
+# Files
+
+
 def files(kombo: Kombo) -> dict[str, str]:
-    """What is to stand in every file that this script owns, by its place in the tap."""
+    """Return the content of each file that this script writes, by its path in the tap."""
     if new := kombo.new_lists():
-        raise CannotUpdateError(
-            f"Kombo has lists that are neither streams nor left out: {', '.join(new)}"
-        )
-    filters = {model.stream: sorted(kombo.filters(model)) for model in MODELS}
-    contents = {f"schemas/{model.stream}.json": kombo.schema(model) for model in MODELS}
-    contents["filters.json"] = dict(sorted(filters.items()))
+        raise SourceError(f"Kombo has new lists: {', '.join(new)}. Add them to streams.py")
+    contents: dict[str, object] = {
+        f"schemas/{model.stream}.json": kombo.schema(model) for model in MODELS
+    }
+    contents["filters.json"] = {m.stream: kombo.filters(m) for m in sorted(MODELS)}
     return {path: f"{json.dumps(content, indent=2)}\n" for path, content in contents.items()}
 
 
-def document_at(source: str) -> Schema:
-    """The OpenAPI document of a URL or a file."""
+def committed_files() -> dict[str, str]:
+    found = [*TAP.glob("schemas/*.json"), *TAP.glob("filters.json")]
+    return {path.relative_to(TAP).as_posix(): path.read_text("utf-8") for path in found}
+
+
+def load_document(source: str) -> Schema:
+    """Read the OpenAPI document from a URL or a file."""
     try:
-        document: Schema = json.loads(text_at(source))
+        if source.startswith(("https://", "http://")):
+            response = requests.get(source, timeout=60)
+            response.raise_for_status()
+            text = response.text
+        else:
+            text = Path(source).read_text("utf-8")
+        document: Schema = json.loads(text)
     except (OSError, ValueError) as error:
-        raise CannotUpdateError(f"{source} cannot be read: {error}") from error
+        raise SourceError(f"{source} cannot be read: {error}") from error
     if "paths" not in document:
-        raise CannotUpdateError(f"{source} is no OpenAPI document")
+        raise SourceError(f"{source} is not an OpenAPI document")
     return document
-
-
-def text_at(source: str) -> str:
-    if not source.startswith(("https://", "http://")):
-        return Path(source).read_text("utf-8")
-    response = requests.get(source, timeout=60)
-    response.raise_for_status()
-    return response.text
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--openapi", default=OPENAPI, metavar="FILE_OR_URL")
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if files differ")
+    parser.add_argument("--check", action="store_true", help="only list stale files")
     options = parser.parse_args(arguments)
     try:
-        wanted = files(Kombo(in_document(document_at(options.openapi)), in_client()))
-    except CannotUpdateError as error:
+        document = load_document(options.openapi)
+        current = files(Kombo(document_endpoints(document), client_endpoints()))
+    except SourceError as error:
         sys.exit(f"{error}.")
-    differing = sorted(path for path, text in there().items() ^ wanted.items())
-    for path in dict.fromkeys(differing):
-        print(f"{'differs' if options.check else 'updated'}: {path}")
+    stale = dict.fromkeys(path for path, _ in sorted(committed_files().items() ^ current.items()))
+    for path in stale:
+        print(f"{'Stale' if options.check else 'Written'}: {path}")
         if not options.check:
-            write(TAP / path, wanted.get(path))
-    sys.exit(options.check and bool(differing))
-
-
-def there() -> dict[str, str]:
-    """What stands in this script's files by now."""
-    found = [*TAP.glob("schemas/*.json"), *TAP.glob("filters.json")]
-    return {path.relative_to(TAP).as_posix(): path.read_text("utf-8") for path in found}
+            write(TAP / path, current.get(path))
+    sys.exit(options.check and bool(stale))
 
 
 def write(path: Path, text: str | None) -> None:
+    """Write a file; None removes it."""
     if text is None:
         path.unlink()
     else:

@@ -1,17 +1,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from scripts.update_schemas import Endpoint, Kombo, document_at, in_client, in_document
+from scripts.update_schemas import (
+    Endpoint,
+    Kombo,
+    client_endpoints,
+    document_endpoints,
+    load_document,
+)
 
 
 @pytest.fixture(scope="session")
-def client() -> dict[str, Endpoint]:
-    return in_client()
+def client() -> Mapping[str, Endpoint]:
+    return client_endpoints()
 
 
 @pytest.fixture(scope="session")
@@ -24,10 +31,10 @@ def document() -> dict[str, Any]:
     source = os.environ.get("KOMBO_OPENAPI") or (str(beside) if beside.exists() else None)
     if not source:
         pytest.skip("KOMBO_OPENAPI does not name Kombo's OpenAPI document")
-    return document_at(source)
+    return load_document(source)
 
 
 @pytest.fixture(scope="session")
-def kombo(document: dict[str, Any], client: dict[str, Endpoint]) -> Kombo:
+def kombo(document: dict[str, Any], client: Mapping[str, Endpoint]) -> Kombo:
     """Return both sources: Kombo's document and its official client."""
-    return Kombo(in_document(document), client)
+    return Kombo(document_endpoints(document), client)
