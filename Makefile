@@ -91,8 +91,13 @@ format: $(INSTALLED) ## Fix style
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
+.PHONY: docs
+docs: $(INSTALLED) ## Build the documentation into build/docs, and check its links
+	@$(BIN)/uv pip install --quiet --group docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --clean
+
 .PHONY: generate
-generate: $(INSTALLED) ## Update catalog.json, and the tables in meltano.yml, README.md and docs
+generate: $(INSTALLED) ## Update catalog.json, docs/streams, and parts of meltano.yml, README.md and docs
 	@$(BIN)/python scripts/generate.py
 
 .PHONY: schemas
@@ -105,7 +110,7 @@ NEWEST := --quiet --upgrade --universal --python-version 3.11 \
 .PHONY: constraints
 constraints: $(INSTALLED) ## Update constraints.txt to the newest versions
 	@UV_CONSTRAINT= $(BIN)/uv pip compile $(NEWEST) \
-		pyproject.toml packages/kombo-sandbox/pyproject.toml --group lint --group mutation \
+		pyproject.toml packages/kombo-sandbox/pyproject.toml --group docs --group lint --group mutation \
 		--output-file constraints.txt
 	@for part in cluster recipes; do \
 		UV_CONSTRAINT= $(BIN)/uv pip compile $(NEWEST) orchestrate/$$part/requirements.txt \

@@ -1,8 +1,8 @@
 """Write the files and sections that repeat facts from the code.
 
-`catalog.json` is generated completely; `meltano.yml`, `README.md` and `docs/` have generated
-sections. `make generate` writes them. With `--check`, nothing is written and stale files are
-listed.
+`catalog.json` and `docs/streams` are generated completely; `meltano.yml`, `README.md` and other
+pages of `docs` have generated sections. `make generate` writes them. With `--check`, nothing is
+written and stale files are listed.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,11 +19,10 @@ from singer_sdk.helpers.capabilities import FLATTENING_CONFIG, STREAM_MAPS_CONFI
 from benchmarks.places import RESULTS
 from benchmarks.ratios import ratios
 from benchmarks.results import load
+from scripts.generate_docs import common_columns_table, pages, streams_table, table
 from tap_kombo import errors
 from tap_kombo.errors import Action, Rule
-from tap_kombo.responses import CATEGORIES
-from tap_kombo.settings import SCHEMA, known_filters
-from tap_kombo.streams import MODELS, IncrementalStream
+from tap_kombo.settings import SCHEMA
 from tap_kombo.tap import TapKombo
 
 ROOT = Path(__file__).parents[1]
@@ -104,6 +103,7 @@ def main() -> int:
 def generated() -> Iterator[tuple[Path, str]]:
     """Yield each file that is generated or has generated sections, and its text."""
     yield ROOT / "catalog.json", TapKombo(config={}, validate_config=False).catalog_json_text + "\n"
+    yield from pages()
     for path in dict.fromkeys(section.path for section in SECTIONS):
         text = (ROOT / path).read_text()
         for section in SECTIONS:
@@ -200,31 +200,6 @@ def setting_default(name: str, schema: Mapping[str, Any]) -> str:
     return "by `region`" if name == "api_url" else "none"
 
 
-def streams_table() -> str:
-    rows = [
-        (
-            f"`{model.name}`",
-            f"`{model.path}`",
-            category(model.name),
-            names(model.key),
-            "incremental" if issubclass(model.stream_class, IncrementalStream) else "full table",
-            names(known_filters().get(model.name, ())),
-        )
-        for model in MODELS
-    ]
-    header = ("Stream", "Endpoint", "Category", "Primary key", "Replication", "Filters")
-    return table(header, rows)
-
-
-def category(stream: str) -> str:
-    prefix = stream.partition("_")[0]
-    return prefix.upper() if prefix in CATEGORIES else "any"
-
-
-def names(found: Sequence[str]) -> str:
-    return ", ".join(f"`{name}`" for name in found)
-
-
 def codes_table() -> str:
     rows = {f"`{code}`": rule for code, rule in errors.CODES.items()}
     return failures_table("Code", rows | {"any other code": errors.UNKNOWN_CODE})
@@ -254,11 +229,6 @@ def claims_table() -> str:
     return table(("Measurement", "Ratio to tap-kombo"), rows)
 
 
-def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    lines = [header, tuple("---" for _ in header), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
 def marked(path: str, name: str, build: Callable[[], str]) -> Section:
     """Describe a section between two comments."""
     comment = "    # {}\n" if path.endswith(".yml") else "<!-- {} -->\n"
@@ -272,6 +242,7 @@ SECTIONS = (
     # Comments would be pasted with the project.
     Section("README.md", "    settings: [\n", "    ]\n", short_meltano_settings),
     marked("docs/streams.md", "streams", streams_table),
+    marked("docs/streams.md", "common columns", common_columns_table),
     marked("docs/errors.md", "codes", codes_table),
     marked("docs/errors.md", "statuses", statuses_table),
     marked("docs/errors.md", "other failures", other_failures_table),

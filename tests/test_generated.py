@@ -1,4 +1,4 @@
-"""What is told in several places is the same everywhere."""
+"""Generated files are up to date, and the tables that they are generated from are complete."""
 
 from __future__ import annotations
 
@@ -6,6 +6,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from scripts.generate_docs import (
+    MODEL,
+    OTHER_JOINS,
+    OTHER_NAMES,
+    PAGES,
+    SCHEMAS,
+    STREAMS,
+    diagram,
+    joins,
+    page_of,
+    paths,
+    reference,
+)
 from harness.tap import run_tap
 
 ROOT = Path(__file__).parents[1]
@@ -15,7 +30,7 @@ def test_catalog_json_is_what_discovery_prints() -> None:
     assert run_tap({}, "--discover").stdout.decode() == (ROOT / "catalog.json").read_text()
 
 
-def test_generated_tables_and_settings_are_up_to_date() -> None:
+def test_generated_files_are_up_to_date() -> None:
     check = subprocess.run(
         [sys.executable, "scripts/generate.py", "--check"],
         cwd=ROOT,
@@ -26,3 +41,58 @@ def test_generated_tables_and_settings_are_up_to_date() -> None:
 
     assert check.stdout == "", "run `make generate`"
     assert check.returncode == 0, check.stderr
+
+
+def test_every_stream_is_described() -> None:
+    assert STREAMS.keys() == MODEL.keys()
+
+
+@pytest.mark.parametrize("stream", MODEL)
+def test_joins_refer_to_columns_that_exist(stream: str) -> None:
+    for join in joins(stream):
+        columns = [".".join(path) for path in paths(SCHEMAS[join.stream])]
+        assert join.column in columns, join
+
+
+def test_every_exception_of_the_joins_is_used() -> None:
+    found = [(stream, join.path) for stream in MODEL for join in joins(stream)]
+    names = {reference(path) for _, path in found}
+
+    assert names >= OTHER_NAMES.keys()
+    assert {(stream, ".".join(path)) for stream, path in found} >= OTHER_JOINS.keys()
+
+
+def test_joins_of_a_stream_follow_the_names_of_its_columns() -> None:
+    found = {
+        ".".join(join.path): f"{join.stream}.{join.column}" for join in joins("ats_interviews")
+    }
+
+    assert found == {
+        "application_id": "ats_applications.id",
+        "stage_id": "ats_application_stages.id",
+        "users[].id": "ats_users.id",
+        "application.id": "ats_applications.id",
+        "application.candidate.id": "ats_candidates.id",
+        "application.job.id": "ats_jobs.id",
+    }
+
+
+def test_diagrams_omit_copies_and_lists_that_another_column_implies() -> None:
+    streams = [name for name in MODEL if name.startswith("ats_")]
+
+    lines = [line.strip() for line in diagram(streams)]
+
+    assert [line for line in lines if "ats_interviews }" in line] == [
+        'ats_interviews }o--o| ats_applications : "application_id"',
+        'ats_interviews }o--o| ats_application_stages : "stage_id"',
+        'ats_interviews }o--o{ ats_users : "users"',
+    ]
+    assert not any(line.endswith('"interviews"') for line in lines)
+
+
+def test_every_stream_is_on_one_page() -> None:
+    for page in PAGES:
+        text = (ROOT / f"docs/streams/{page.name}.md").read_text()
+        assert [name for name in MODEL if f"\n## `{name}`\n" in text] == [
+            name for name in MODEL if page_of(name) is page
+        ]
