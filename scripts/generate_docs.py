@@ -137,25 +137,28 @@ def page_text(page: Page) -> str:
 
 def stream_text(model: Model) -> str:
     columns: dict[str, dict[str, Any]] = SCHEMAS[model.name]["properties"]
-    own = [name for name in columns if name not in COMMON_COLUMNS]
+    described = TABLES["columns"].get(model.name, {})
+    common = [name for name in columns if name in COMMON_COLUMNS and name not in described]
     facts = {
         "Endpoint": f"`{model.path}`",
         "Primary key": code(model.key),
         "Replication": replication(model),
         "Filters": code(known_filters()[model.name]),
         "Joins": joins_text(model.name),
-        "Common columns": code([name for name in columns if name in COMMON_COLUMNS]),
+        "Common columns": code(common),
     }
+    rows = [
+        (f"`{name}`", type_name(column), meaning(column))
+        for name, column in columns.items()
+        if name not in common
+    ]
     return "\n".join(
         [
             f"\n## `{model.name}`\n",
             f"{STREAMS[model.name]}\n",
             *(f"- **{name}**: {text}" for name, text in facts.items() if text),
             "",
-            table(
-                ("Column", "Type", "Meaning"),
-                [(f"`{name}`", type_name(columns[name]), meaning(columns[name])) for name in own],
-            ),
+            table(("Column", "Type", "Meaning"), rows),
         ]
     ).removesuffix("\n")
 
