@@ -188,9 +188,14 @@ def joins_text(stream: str) -> str:
     for join in joins(stream):
         targets.setdefault((join.stream, join.column), []).append(".".join(join.path))
     return "; ".join(
-        f"{code(paths)} → {link(target, page_of(stream))}`.{column}`"
-        for (target, column), paths in targets.items()
+        f"{code(columns)} → {link(target, page_of(stream))}`.{column}`{key_note(target)}"
+        for (target, column), columns in targets.items()
     )
+
+
+def key_note(stream: str) -> str:
+    is_shared = "integration_id" in MODEL[stream].key
+    return ", with equal `integration_id`" if is_shared else ""
 
 
 def link(stream: str, from_page: Page | None = None) -> str:
