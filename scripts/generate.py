@@ -51,7 +51,7 @@ MELTANO_WIDTH = 104
 REACTIONS = {
     Action.RETRY: "Retries for up to `max_wait_seconds`, then fails {scope}.",
     Action.WAIT: "Waits for the rate limit for up to `max_wait_seconds`, then fails {scope}.",
-    Action.RESTART: "If it rejects a cursor: reads again from the bookmark. Else fails {scope}.",
+    Action.RESTART: "Reads again from the bookmark if a cursor was rejected. Else fails {scope}.",
     Action.SKIP: "Skips {scope}.",
     Action.FAIL: "Fails {scope}.",
 }
@@ -63,7 +63,7 @@ OTHER_FAILURES = {
     "Untrusted TLS certificate": errors.UNTRUSTED,
     "Invalid URL of Kombo or of the proxy": errors.INVALID_URL,
     "Response without a valid `Date` header": errors.NO_CLOCK,
-    "A cursor that came before": errors.ENDLESS_CURSOR,
+    "A cursor that repeats": errors.ENDLESS_CURSOR,
     "A model that the integration does not support": errors.UNAVAILABLE,
     "A record without a valid key": errors.INVALID_RECORD,
     "A stream map that raises an exception": errors.FAILED_MAP,
