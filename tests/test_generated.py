@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.tap import run_tap
 from scripts.generate_docs import (
     MODEL,
     OTHER_JOINS,
@@ -21,7 +22,6 @@ from scripts.generate_docs import (
     paths,
     reference,
 )
-from harness.tap import run_tap
 
 ROOT = Path(__file__).parents[1]
 
