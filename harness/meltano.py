@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from harness import PROJECT
 from harness.processes import run
@@ -73,19 +73,6 @@ class Pipeline:
         """
         if code := self._meltano("run", "tap-kombo", target, on_line=on_line):
             raise PipelineError(f"meltano run failed with exit status {code}", self.log)
-
-    def state(self, target: str) -> dict[str, Any]:
-        """Return the Singer state that Meltano keeps.
-
-        Raises:
-            PipelineError: Meltano does not return it.
-        """
-        lines: list[str] = []
-        if self._meltano("state", "get", f"dev:tap-kombo-to-{target}", on_line=lines.append):
-            raise PipelineError("meltano state failed", self.log)
-        output = next(line for line in reversed(lines) if line.startswith("{"))
-        state: dict[str, Any] = json.loads(output)["singer_state"]
-        return state
 
     @property
     def environment(self) -> dict[str, str]:

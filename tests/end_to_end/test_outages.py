@@ -1,28 +1,31 @@
-"""Kombo, the network or PostgreSQL is gone in the middle of a run, and comes back."""
+"""Outages of Kombo, the network and PostgreSQL during `tap-kombo | target-postgres`."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from harness.postgres import Postgres, postgres
 from kombo_sandbox import Sandbox
-from tests.end_to_end.living_kombo import PAGE_SIZE, STREAMS, live, pass_time
-from tests.end_to_end.piping import Pipe, wait_until
+from tests.end_to_end.changing_sandbox import (
+    FULL_SYNC_REQUESTS,
+    PAGE_SIZE,
+    STREAMS,
+    change_records,
+    skip_lookback,
+)
+from tests.end_to_end.singer_pipe import Pipe
 
-MIDDLE = 60
-"""Requests that Kombo has answered by then; a whole read has about 170."""
+MIDDLE = FULL_SYNC_REQUESTS // 3
 
 
 @pytest.fixture
-def pipe(living_kombo: Sandbox, database: Postgres, tmp_path: Path) -> Pipe:
-    living_kombo.clear_faults()
-    living_kombo.clear_requests()
+def pipe(changing_sandbox: Sandbox, database: Postgres, tmp_path: Path) -> Pipe:
+    changing_sandbox.clear_faults()
     return Pipe(
-        sandbox=living_kombo,
+        sandbox=changing_sandbox,
         database=database,
         folder=tmp_path,
         schema=tmp_path.name,
@@ -32,64 +35,43 @@ def pipe(living_kombo: Sandbox, database: Postgres, tmp_path: Path) -> Pipe:
     )
 
 
-def test_a_run_outlives_a_restart_of_kombo(pipe: Pipe) -> None:
-    with pipe.held(MIDDLE) as flow:
+def test_sync_survives_a_restart_of_kombo(pipe: Pipe) -> None:
+    with pipe.paused(MIDDLE) as running:
         pipe.sandbox.restart()
-        assert flow.wait() == (0, 0), pipe.logs
+        assert running.wait() == (0, 0), pipe.logs
 
     assert pipe.differences() == []
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [{"close": True}, {"hang": True}, {"cut_body": 0.5}],
-    ids=lambda fault: next(iter(fault)),
-)
-def test_a_run_outlives_a_network_that_is_cut_for_a_while(
-    pipe: Pipe, fault: dict[str, Any]
-) -> None:
-    with pipe.held(MIDDLE) as flow:
-        pipe.sandbox.fault(count=8, **fault)
-        assert flow.wait() == (0, 0), pipe.logs
-
-    assert pipe.differences() == []
-
-
-def test_after_a_network_that_was_gone_too_long_the_next_run_brings_the_rest(pipe: Pipe) -> None:
-    settings = {**pipe.tap_settings, "max_wait_seconds": 5}
-    with replace(pipe, tap_settings=settings).held(MIDDLE) as flow:
+def test_next_sync_loads_the_rest_after_a_long_network_outage(pipe: Pipe) -> None:
+    impatient = replace(pipe, tap_settings={**pipe.tap_settings, "max_wait_seconds": 5})
+    with impatient.paused(MIDDLE) as running:
         pipe.sandbox.fault(close=True)
-        assert flow.wait() == (1, 0), pipe.logs
-    assert "Traceback" not in pipe.logs
-    assert len(pipe.tap_errors) == 1, pipe.tap_errors
+        assert running.wait() == (1, 0), pipe.logs
     [error] = pipe.tap_errors
     assert "The run ended early: No connection to 127.0.0.1" in error
+    assert "Traceback" not in pipe.logs
     pipe.sandbox.clear_faults()
-    pass_time(pipe.sandbox)
-    live(pipe.sandbox)
+    skip_lookback(pipe.sandbox)
+    change_records(pipe.sandbox)
 
     pipe.run()
 
     assert pipe.differences() == []
 
 
-def test_after_a_restart_of_postgresql_the_next_run_brings_the_rest(
-    pipe: Pipe,
-) -> None:
+def test_next_sync_loads_the_rest_after_a_crash_of_postgresql(pipe: Pipe) -> None:
     with postgres() as database:
-        own = replace(pipe, database=database)
-        with own.running() as flow:
-            wait_until(lambda: own.rows() > 0)
-            with database.outage():
-                codes = flow.wait()
-            asked = len(own.sandbox.requests())
-        assert codes[0] == 1, own.logs
-        assert codes[1] != 0, own.logs
-        [error] = own.tap_errors
+        pipe = replace(pipe, database=database)
+        with pipe.paused(MIDDLE) as running, database.outage():
+            tap_code, target_code = running.wait()
+        assert tap_code == 1, pipe.logs
+        assert target_code != 0, pipe.logs
+        [error] = pipe.tap_errors
         assert "The target has closed the pipe" in error
-        assert asked < 170
-        live(own.sandbox)
+        assert len(pipe.sandbox.requests()) < FULL_SYNC_REQUESTS
+        change_records(pipe.sandbox)
 
-        own.run()
+        pipe.run()
 
-        assert own.differences() == []
+        assert pipe.differences() == []
