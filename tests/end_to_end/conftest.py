@@ -6,18 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness import PROJECT
-from harness.comparison import tables
 from harness.meltano import Pipeline
 from harness.meltano import installed_plugins as lock_plugins
 from harness.postgres import Postgres, postgres
 from harness.processes import running
 from kombo_sandbox import Sandbox
-from tap_kombo.streams import MODELS
 from tests.end_to_end.changing_sandbox import start_changing_sandbox
-
-TABLES = tables(PROJECT / "catalog.json")
-PATHS = {model.name: model.path for model in MODELS}
 
 
 @pytest.fixture(scope="session")

@@ -12,15 +12,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.comparison import differences, records_of
 from harness.meltano import Pipeline, PipelineError, sandbox_settings
 from harness.postgres import Postgres
 from kombo_sandbox import Sandbox
 from tests.end_to_end.changing_sandbox import PAGE_SIZE, STREAMS, change_records, skip_lookback
-from tests.end_to_end.conftest import TABLES
 from tests.tap_run import catalog_with
-
-SYNCED_TABLES = [table for table in TABLES if table.name in STREAMS]
 
 
 @dataclass(frozen=True)
@@ -131,16 +127,3 @@ def find_processes(pipeline: Pipeline) -> Processes:
     meltano = found["tap-kombo"].parent()
     assert meltano
     return Processes(meltano, found["tap-kombo"], found["target-postgres"])
-
-
-def compare(sandbox: Sandbox, database: Postgres, schema: str) -> dict[str, list[str]]:
-    """Return the differences between the tables and the sandbox, by table."""
-    return {
-        table.name: [
-            str(difference)
-            for difference in differences(
-                table, records_of(sandbox, table), database.table(schema, table.name)
-            )
-        ]
-        for table in SYNCED_TABLES
-    }

@@ -11,15 +11,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from harness.comparison import differences, records_of
 from harness.postgres import Postgres
 from harness.processes import GRACE_SECONDS, running, stop_group
 from kombo_sandbox import Sandbox
-from tests.end_to_end.conftest import TABLES
+from tests.end_to_end.changing_sandbox import compare_tables
 from tests.tap_run import catalog_with, settings_for
 
 BIN = Path(sys.executable).parent
@@ -144,18 +142,8 @@ class Pipe:
             assert pipe.wait() == (0, 0), self.logs
 
     def differences(self) -> list[str]:
-        """Return the first differences between the tables and the sandbox."""
-        found = (
-            difference
-            for table in TABLES
-            if table.name in self.streams
-            for difference in differences(
-                table,
-                records_of(self.sandbox, table),
-                self.database.table(self.schema, table.name),
-            )
-        )
-        return [str(difference) for difference in islice(found, 10)]
+        """Return the first differences between the tables and the sandbox's records."""
+        return compare_tables(self.sandbox, self.database, self.schema)
 
     @property
     def logs(self) -> str:

@@ -8,15 +8,26 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import pytest
-import requests
 
-from harness.comparison import Key, Record, Row, Table, differences, records_of
+from harness import PROJECT
+from harness.comparison import (
+    Key,
+    Record,
+    Row,
+    Table,
+    changed_records,
+    differences,
+    records_of,
+    tables,
+)
 from harness.meltano import Pipeline, sandbox_settings
 from harness.postgres import Postgres
 from harness.processes import running
 from kombo_sandbox import Request, Sandbox
-from tests.end_to_end.conftest import PATHS, TABLES
+from tap_kombo.streams import MODELS
 
+TABLES = tables(PROJECT / "catalog.json")
+PATHS = {model.name: model.path for model in MODELS}
 CATEGORIES = ("ATS", "HRIS", "LMS", "ASSESSMENT")
 PREFIXES = tuple(f"{category.lower()}_" for category in CATEGORIES)
 LOOKBACK = timedelta(seconds=60)
@@ -258,19 +269,3 @@ def integrations_with(sandbox: Sandbox, table: Table) -> set[str]:
         if not table.name.startswith(PREFIXES)
         or (model["id"] == table.name and model["is_available"])
     }
-
-
-def changed_records(
-    sandbox: Sandbox, path: str, integration_id: str, since: str
-) -> Iterator[Record]:
-    """Read the changed records with `updated_after` as Kombo documents it, without the tap."""
-    headers = {"Authorization": f"Bearer {sandbox.api_key}", "X-Integration-Id": integration_id}
-    params = {"include_deleted": "true", "updated_after": since}
-    while True:
-        response = requests.get(sandbox.url + path, params=params, headers=headers, timeout=10)
-        response.raise_for_status()
-        data = response.json()["data"]
-        yield from data["results"]
-        if not data["next"]:
-            return
-        params["cursor"] = data["next"]
