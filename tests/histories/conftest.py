@@ -1,4 +1,4 @@
-"""How many histories are lived through: some in `make test`, many in `make soak`."""
+"""Random histories: a few in `make test`, and for SOAK_MINUTES in `make soak`."""
 
 from __future__ import annotations
 
@@ -18,27 +18,25 @@ from tests.warm_tap import WarmTap
 
 SOAK_MINUTES = float(os.environ.get("SOAK_MINUTES", "0"))
 
-USUAL = hypothesis.settings(
-    max_examples=14,
+FEW = hypothesis.settings(
+    max_examples=10,
     stateful_step_count=20,
-    # A history takes a second or so, and where a run is slow, the machine is.
-    deadline=None,
+    deadline=None,  # a sync takes as long as the machine needs
     suppress_health_check=[HealthCheck.too_slow],
-    # What has failed becomes a test with a name, rather than a file on one machine.
-    database=None,
+    database=None,  # a history that fails becomes a test in test_short_histories.py
     print_blob=True,
 )
-LONG = hypothesis.settings(USUAL, max_examples=6, stateful_step_count=50)
+MANY = hypothesis.settings(FEW, max_examples=6, stateful_step_count=50)
 
-PATIENCE = pytest.mark.timeout(900 + 60 * SOAK_MINUTES)
-"""A history that fails is made shorter, for five minutes at most, until it tells what matters."""
+TIMEOUT = pytest.mark.timeout(900 + 60 * SOAK_MINUTES)
+"""Hypothesis takes up to five minutes to shorten a history that fails"""
 
-Live = Callable[[type[History]], None]
+RunHistories = Callable[[type[History]], None]
 
 
 @pytest.fixture(scope="module")
-def kombo() -> Iterator[Sandbox]:
-    """Two integrations with a handful of records each; every history begins with a reset."""
+def small_sandbox() -> Iterator[Sandbox]:
+    """A sandbox with a few records; each history resets it."""
     with Sandbox(integrations=2, offers=3, seed=23) as sandbox:
         yield sandbox
 
@@ -50,38 +48,13 @@ def tap() -> Iterator[WarmTap]:
 
 
 @pytest.fixture
-def live(
-    kombo: Sandbox, tap: WarmTap, record_property: Callable[[str, object], None]
-) -> Iterator[Live]:
-    """Live through random histories, for as long as it is set."""
-    histories = 0
+def run_histories(small_sandbox: Sandbox, tap: WarmTap) -> RunHistories:
+    def run(kind: type[History]) -> None:
+        # Hypothesis accepts any function that returns a state machine, unlike its annotation.
+        new_history: Any = lambda: kind(small_sandbox, tap)  # noqa: E731
+        deadline = time.monotonic() + 60 * SOAK_MINUTES
+        run_state_machine_as_test(new_history, settings=FEW)
+        while time.monotonic() < deadline:
+            run_state_machine_as_test(new_history, settings=MANY)
 
-    def live(kind: type[History]) -> None:
-        def begin() -> History:
-            nonlocal histories
-            histories += 1
-            return kind(kombo, tap)
-
-        # Any callable will do, whatever the annotation says.
-        machine: Any = begin
-        end = time.monotonic() + 60 * SOAK_MINUTES
-        run_state_machine_as_test(machine, settings=LONG if SOAK_MINUTES else USUAL)
-        while time.monotonic() < end:
-            run_state_machine_as_test(machine, settings=LONG)
-
-    yield live
-    record_property("histories", histories)
-    record_property("runs", tap.runs)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    counts = {"histories": 0, "runs": 0}
-    for reports in terminalreporter.stats.values():
-        for report in reports:
-            for name, value in getattr(report, "user_properties", ()):
-                if name in counts and report.when == "teardown":
-                    counts[name] += value
-    if counts["runs"]:
-        terminalreporter.write_line(
-            f"{counts['histories']} histories with {counts['runs']} runs of the tap."
-        )
+    return run

@@ -1,4 +1,4 @@
-"""What can happen to Kombo while a run reads it, at which request."""
+"""Events in Kombo during a sync: changed records, a clock that advances, errors."""
 
 from __future__ import annotations
 
@@ -12,43 +12,43 @@ PATHS = {
     "ats_applications": "/ats/applications",
     "ats_candidates": "/ats/candidates",
 }
-"""Three models that are nested in one another."""
+"""Three streams whose records contain copies of each other"""
 STREAMS = {path: stream for stream, path in PATHS.items()}
 
 DAY = 86_400
 
-# A lasting trouble has an HTTP status of its own, by which it is found in the log of requests: the
-# tap decides by codes alone.
-LASTING = {
-    "a permission is missing": (422, "INTEGRATION.PERMISSION_MISSING"),
-    "the tool refuses the credentials": (423, "INTEGRATION.AUTHENTICATION_INVALID"),
-    "the model is switched off": (424, "INTEGRATION.MODEL_DISABLED"),
-    "the first sync is pending": (425, "INTEGRATION.SETUP_SYNC_PENDING"),
-    "the key is refused": (426, "PLATFORM.AUTHENTICATION_INVALID"),
-    "Kombo is down": (503, None),
+# The tap decides by the code alone. Each status is used once, because it identifies the error in
+# the sandbox's log of requests.
+PERSISTENT_ERRORS = {
+    "permission missing": (422, "INTEGRATION.PERMISSION_MISSING"),
+    "invalid credentials of the tool": (423, "INTEGRATION.AUTHENTICATION_INVALID"),
+    "disabled model": (424, "INTEGRATION.MODEL_DISABLED"),
+    "first sync of the tool pending": (425, "INTEGRATION.SETUP_SYNC_PENDING"),
+    "invalid API key": (426, "PLATFORM.AUTHENTICATION_INVALID"),
+    "outage": (503, None),
 }
-KEY_REFUSED = 426
-FAILS = {422, 423, KEY_REFUSED, 503}
-SKIPS = {424, 425}
+INVALID_API_KEY = 426
+FAILURES = {422, 423, INVALID_API_KEY, 503}
+SKIPPED = {424, 425}
 
-HALF = '{"status":"success","data":{"next":null,"results":[{"id":"half'
-PASSING: dict[str, dict[str, Any]] = {
+TRUNCATED_JSON = '{"status":"success","data":{"next":null,"results":[{"id":"trunc'
+TRANSIENT_ERRORS: dict[str, dict[str, Any]] = {
     "503": {"status": 503},
     "429": {"status": 429, "headers": {"ratelimit-reset": "1"}},
-    "429 that is over": {"status": 429, "headers": {"ratelimit-reset": "0"}},
-    "the connection breaks": {"close": True},
-    "the answer breaks off": {"cut_body": 0.6},
-    "an answer without a body": {"cut_body": 0.0},
-    "a page of HTML": {"status": 200, "body": "<html></html>", "content_type": "text/html"},
-    "half of the JSON": {"status": 200, "body": HALF},
-    "no results": {"status": 200, "body": '{"status":"success","data":{"next":null}}'},
-    "an error with 200": {"status": 200, "body": '{"status":"error","error":{"message":"no"}}'},
+    "429 with a reset in the past": {"status": 429, "headers": {"ratelimit-reset": "0"}},
+    "closed connection": {"close": True},
+    "truncated response": {"cut_body": 0.6},
+    "missing body": {"cut_body": 0.0},
+    "HTML": {"status": 200, "body": "<html></html>", "content_type": "text/html"},
+    "truncated JSON": {"status": 200, "body": TRUNCATED_JSON},
+    "missing results": {"status": 200, "body": '{"status":"success","data":{"next":null}}'},
+    "error with 200": {"status": 200, "body": '{"status":"error","error":{"message":"no"}}'},
 }
 
 
 @dataclass(frozen=True)
-class Happens:
-    """A record changes, in whatever way, before a request is answered."""
+class RecordChange:
+    """One of `OPERATIONS` on a record, just before the response to a request."""
 
     operation: str
     stream: str
@@ -58,82 +58,89 @@ class Happens:
 
 
 @dataclass(frozen=True)
-class TimePasses:
-    """Kombo's clock moves on, before a request is answered."""
+class ClockAdvance:
+    """Kombo's clock advances, just before the response to a request."""
 
     seconds: int
     before_request: int
 
 
 @dataclass(frozen=True)
-class Passes:
-    """Some requests fail, and asking again helps.
+class TransientError:
+    """Some requests fail; a retry succeeds.
 
     Attributes:
-        what: One of `PASSING`.
-        stream: Only its requests; None for all, also those that are for no list.
-        skip: So many requests pass first.
-        count: So many fail then.
+        name: One of `TRANSIENT_ERRORS`.
+        stream: The stream whose requests fail; None for all requests.
+        skip: The number of requests that succeed first.
+        count: The number of requests that fail.
     """
 
-    what: str
+    name: str
     stream: str | None
     skip: int
     count: int
 
 
 @dataclass(frozen=True)
-class CursorExpires:
-    """A request with a cursor is refused, and the read begins again."""
+class ExpiredCursor:
+    """A cursor is rejected after some requests, so that the read restarts."""
 
     stream: str
     skip: int
 
 
 @dataclass(frozen=True)
-class Lasts:
-    """From some request on, a list of an integration cannot be had.
+class PersistentError:
+    """A stream of an integration fails from some request on.
 
     Attributes:
-        what: One of `LASTING`.
+        name: One of `PERSISTENT_ERRORS`.
+        stream: The stream.
+        integration: The number of the integration.
+        skip: The number of requests that succeed first.
     """
 
-    what: str
+    name: str
     stream: str
     integration: int
     skip: int
 
 
-Event = Happens | TimePasses | Passes | CursorExpires | Lasts
+Event = RecordChange | ClockAdvance | TransientError | ExpiredCursor | PersistentError
 
-MOST_INTEGRATIONS = 3
+MAX_INTEGRATIONS = 3
 
-operations = st.sampled_from(
-    ["change", "change_nested", "delete", "anonymise", "restore", "add", "change", "add"]
-)
+# "change" and "add" are twice as likely as the others.
+OPERATIONS = ["change", "change_nested", "delete", "anonymise", "restore", "add", "change", "add"]
+
+operations = st.sampled_from(OPERATIONS)
 streams = st.sampled_from(list(PATHS))
-integrations = st.integers(0, MOST_INTEGRATIONS - 1)
+integrations = st.integers(0, MAX_INTEGRATIONS - 1)
 records = st.integers(0, 6)
-spans = st.sampled_from([1, 2, 20, 61, 90, 300, 3600, 5000, 9000, DAY // 2, 3 * DAY, 15 * DAY])
+durations = st.sampled_from([1, 2, 20, 61, 90, 300, 3600, 5000, 9000, DAY // 2, 3 * DAY, 15 * DAY])
+request_numbers = st.integers(1, 10)
 
-_places = st.integers(1, 10)
-changes: st.SearchStrategy[Event] = st.one_of(
-    st.builds(Happens, operations, streams, integrations, records, _places),
-    st.builds(Happens, operations, streams, integrations, records, _places),
-    st.builds(TimePasses, spans, _places),
+record_changes = st.builds(
+    RecordChange, operations, streams, integrations, records, request_numbers
 )
-troubles: st.SearchStrategy[Event] = st.one_of(
+changes: st.SearchStrategy[Event] = st.one_of(
+    record_changes,
+    record_changes,
+    st.builds(ClockAdvance, durations, request_numbers),
+)
+errors: st.SearchStrategy[Event] = st.one_of(
     st.builds(
-        Passes,
-        st.sampled_from(list(PASSING)),
+        TransientError,
+        st.sampled_from(list(TRANSIENT_ERRORS)),
         streams | st.none(),
         skip=st.integers(0, 4),
         count=st.integers(1, 2),
     ),
-    st.builds(CursorExpires, streams, skip=st.integers(0, 3)),
+    st.builds(ExpiredCursor, streams, skip=st.integers(0, 3)),
     st.builds(
-        Lasts,
-        st.sampled_from(list(LASTING)),
+        PersistentError,
+        st.sampled_from(list(PERSISTENT_ERRORS)),
         streams,
         integrations,
         skip=st.sampled_from([0, 1, 0, 2]),

@@ -1,8 +1,8 @@
-"""Histories of a Kombo and of the runs that read it.
+"""Histories of a sandbox and of the syncs that read it.
 
-Hypothesis puts a history together from the rules. Each run is a real process of the tap that
-reads the sandbox over HTTP; the target is a model. Each run is judged. A history ends with runs
-that nothing disturbs: then the target holds exactly what Kombo holds.
+Hypothesis builds a history from the rules. Each sync is a run of `tap-kombo` that reads the sandbox
+over HTTP into a minimal target, and passes the checks in `run_check.py`. A history ends with syncs
+without errors, after which the target holds exactly the records of the sandbox.
 """
 
 from __future__ import annotations
@@ -15,79 +15,82 @@ from datetime import timedelta
 from itertools import product
 from typing import Any
 
-import requests
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from harness.tap import TapRun, catalog_with
+from harness import PROJECT
+from harness.comparison import changed_records, expected_record, tables
 from kombo_sandbox import Sandbox, SandboxError
 from tap_kombo.times import format_time, parse_time
 from tests.histories.events import (
     DAY,
-    LASTING,
-    MOST_INTEGRATIONS,
-    PASSING,
+    MAX_INTEGRATIONS,
     PATHS,
-    CursorExpires,
+    PERSISTENT_ERRORS,
+    TRANSIENT_ERRORS,
+    ClockAdvance,
     Event,
-    Happens,
-    Lasts,
-    Passes,
-    TimePasses,
+    ExpiredCursor,
+    PersistentError,
+    RecordChange,
+    TransientError,
     changes,
+    durations,
+    errors,
     integrations,
     operations,
     records,
-    spans,
     streams,
-    troubles,
 )
-from tests.histories.judge import Judge, Key, bookmark_of, partitions
-from tests.histories.promised import as_kombo_sent_it, promised
+from tests.histories.run_check import Key, RunCheck, bookmark_of, partitions
+from tests.histories.stale_copies import without_stale_copies
 from tests.histories.target import Target
+from harness.tap import TapRun, catalog_with, settings_for
 from tests.warm_tap import Machine, Speedup, WarmTap
 
-CATALOG = catalog_with(*PATHS)
-# The others would be deselected anyway, and take a third of a run's time.
-CATALOG["streams"] = [one for one in CATALOG["streams"] if one["tap_stream_id"] in PATHS]
+TABLES = {table.name: table for table in tables(PROJECT / "catalog.json")}
 
-MOST_PASSING = 4
-"""In one run: one less than the tries that a request has, so that none fails by them."""
-MOST_EXPIRED = 3
-"""In one run: so often a read may begin again."""
+CATALOG = catalog_with(*PATHS)
+# Deselected streams would take a third of a sync's time.
+CATALOG["streams"] = [entry for entry in CATALOG["streams"] if entry["tap_stream_id"] in PATHS]
+
+MAX_TRANSIENT_ERRORS = 4
+"""Per sync: one less than the tap's attempts, so that none becomes persistent"""
+MAX_EXPIRED_CURSORS = 3
+"""Per sync: as often as the tap restarts a read"""
 
 
 @dataclass(frozen=True)
-class How:
-    """How the tap is run.
+class RunOptions:
+    """Settings and environment of a sync.
 
     Attributes:
-        ahead: Seconds by which the clock of its machine is ahead of Kombo's.
-        zone: The time zone of its machine.
-        starts_before: Its `start_date`, in seconds before Kombo's now; None for none.
+        clock_offset: Seconds by which this machine's clock is ahead of Kombo's.
+        time_zone: The time zone of this machine.
+        start_date_age: The setting `start_date`, in seconds before Kombo's time; None for none.
         state_interval: Seconds between STATE messages.
     """
 
     page_size: int = 3
     concurrency: int = 1
     lookback_seconds: int = 0
-    ahead: int = 0
-    zone: str = "UTC"
-    starts_before: int | None = None
+    clock_offset: int = 0
+    time_zone: str = "UTC"
+    start_date_age: int | None = None
     state_interval: float = 0.0
 
 
-hows = st.builds(
-    How,
+run_options = st.builds(
+    RunOptions,
     page_size=st.sampled_from([1, 2, 3, 5, 7]),
     concurrency=st.integers(1, 4),
     lookback_seconds=st.sampled_from([0, 5, 60, 4000]),
-    ahead=st.sampled_from([0, 300, -300, 7200, -7200, 40 * DAY, -40 * DAY]),
-    zone=st.sampled_from(["UTC", "Asia/Kathmandu", "America/New_York", "Pacific/Kiritimati"]),
-    starts_before=st.sampled_from([None] * 8 + [5000, 60 * DAY]),
+    clock_offset=st.sampled_from([0, 300, -300, 7200, -7200, 40 * DAY, -40 * DAY]),
+    time_zone=st.sampled_from(["UTC", "Asia/Kathmandu", "America/New_York", "Pacific/Kiritimati"]),
+    start_date_age=st.sampled_from([None] * 8 + [5000, 60 * DAY]),
     state_interval=st.sampled_from([0.0, 0.0, 1.0]),
 )
-behaviours: dict[str, Any] = {
+behaviors: dict[str, Any] = {
     "strict": st.booleans(),
     "sparse": st.booleans(),
     "order": st.sampled_from(
@@ -97,210 +100,216 @@ behaviours: dict[str, Any] = {
 
 
 class History(RuleBasedStateMachine):
-    """Records change, between runs and in their middle, and runs are cut off.
+    """Records change during and between syncs, some of which are killed.
 
     Args:
-        kombo: A sandbox; it is as new at the begin of each history.
+        sandbox: The sandbox; it is reset.
         tap: Runs the tap.
     """
 
-    def __init__(self, kombo: Sandbox, tap: WarmTap) -> None:
+    def __init__(self, sandbox: Sandbox, tap: WarmTap) -> None:
         super().__init__()
-        kombo.reset()
-        self.kombo = kombo
+        sandbox.reset()
+        self.sandbox = sandbox
         self.tap = tap
         self.target = Target()
-        self.asked = kombo.integration_ids
+        self.integration_ids = sandbox.integration_ids
         self.lookback_seconds = 0
         self.start_date: str | None = None
-        # Since when everything was asked for, where the first complete read had a `start_date`.
-        self.starts: dict[Key, str] = {}
-        self.is_sound = True
+        # The `start_date` of each partition's first complete read: older changes are not synced.
+        self.start_dates: dict[Key, str] = {}
+        self.has_failed = False
 
-    # What happens to Kombo.
+    # Changes in Kombo
 
     @rule(operation=operations, stream=streams, integration=integrations, record=records)
-    def happens(self, operation: str, stream: str, integration: int, record: int) -> None:
+    def change_record(self, operation: str, stream: str, integration: int, record: int) -> None:
         if arguments := self._arguments(operation, stream, integration, record):
-            # No linked record may be left that could change.
+            # The record may have no nested record that can change.
             with contextlib.suppress(SandboxError):
-                self.kombo.call(operation, **arguments)
+                self.sandbox.call(operation, **arguments)
 
-    @rule(seconds=spans)
-    def time_passes(self, seconds: int) -> None:
-        self.kombo.advance(seconds)
+    @rule(seconds=durations)
+    def advance_clock(self, seconds: int) -> None:
+        self.sandbox.advance(seconds)
 
-    @initialize(**behaviours)
-    def kombo_behaves_at_first(self, *, strict: bool, sparse: bool, order: str) -> None:
-        self.kombo.behave(strict=strict, sparse=sparse, order=order)
+    @initialize(**behaviors)
+    def set_initial_behavior(self, *, strict: bool, sparse: bool, order: str) -> None:
+        self.sandbox.behave(strict=strict, sparse=sparse, order=order)
 
-    @rule(**behaviours)
-    def kombo_behaves(self, *, strict: bool, sparse: bool, order: str) -> None:
-        self.kombo.behave(strict=strict, sparse=sparse, order=order)
+    @rule(**behaviors)
+    def set_behavior(self, *, strict: bool, sparse: bool, order: str) -> None:
+        self.sandbox.behave(strict=strict, sparse=sparse, order=order)
 
-    @precondition(lambda self: len(self.kombo.integration_ids) < MOST_INTEGRATIONS)
+    @precondition(lambda self: len(self.sandbox.integration_ids) < MAX_INTEGRATIONS)
     @rule()
-    def an_integration_is_connected(self) -> None:
-        self.asked.append(self.kombo.add_integration(offers=2))
+    def connect_integration(self) -> None:
+        self.integration_ids.append(self.sandbox.add_integration(offers=2))
 
-    # What happens to the tap.
+    # Changes of the settings, and syncs
 
-    @precondition(lambda self: len(self.asked) > 1)
+    @precondition(lambda self: len(self.integration_ids) > 1)
     @rule(integration=integrations)
-    def an_integration_is_left_out(self, integration: int) -> None:
-        self.asked.pop(integration % len(self.asked))
+    def remove_integration(self, integration: int) -> None:
+        self.integration_ids.pop(integration % len(self.integration_ids))
 
-    @precondition(lambda self: len(self.asked) < len(self.kombo.integration_ids))
+    @precondition(lambda self: len(self.integration_ids) < len(self.sandbox.integration_ids))
     @rule()
-    def the_integrations_left_out_are_taken_back(self) -> None:
-        self.asked = self.kombo.integration_ids
+    def restore_integrations(self) -> None:
+        self.integration_ids = self.sandbox.integration_ids
 
-    @rule(how=hows, events=st.lists(changes, max_size=4))
-    def run(self, how: How, events: Sequence[Event] = ()) -> None:
-        self._load(self._run(how, events).stdout)
+    @rule(options=run_options, events=st.lists(changes, max_size=4))
+    def sync(self, options: RunOptions, events: Sequence[Event] = ()) -> None:
+        self._load(self._run(options, events).stdout)
 
     @rule(
-        how=hows,
+        options=run_options,
         events=st.lists(changes, max_size=3),
         lines=st.integers(0, 50),
-        part=st.sampled_from([0.0, 0.01, 0.5, 0.99]),
-        keeps_unconfirmed=st.booleans(),
+        fraction=st.sampled_from([0.0, 0.01, 0.5, 0.99]),
+        keep_unconfirmed=st.booleans(),
     )
-    def run_and_cut(
+    def sync_and_kill(
         self,
-        how: How,
+        options: RunOptions,
         events: Sequence[Event] = (),
         *,
         lines: int,
-        part: float,
-        keeps_unconfirmed: bool,
+        fraction: float,
+        keep_unconfirmed: bool,
     ) -> None:
-        """Let only the first lines of a run come to the target, and part of the next line."""
-        whole = self._run(how, events).stdout.splitlines(keepends=True)
-        kept = lines % len(whole)
-        next_line = whole[kept]
-        cut = b"".join(whole[:kept]) + next_line[: int(part * len(next_line))]
-        self._load(cut, keeps_unconfirmed=keeps_unconfirmed)
+        """Load only some lines of the tap's output, and a fraction of the next line."""
+        output = self._run(options, events).stdout.splitlines(keepends=True)
+        lines %= len(output)
+        last_line = output[lines][: int(fraction * len(output[lines]))]
+        self._load(b"".join(output[:lines]) + last_line, keep_unconfirmed=keep_unconfirmed)
 
     def teardown(self) -> None:
-        # What has failed already is not to be hidden behind what follows from it.
-        if self.is_sound:
-            self.ends_well()
+        # After a failure, a second one would hide it.
+        if not self.has_failed:
+            self.finish()
 
-    def ends_well(self) -> None:
-        """Let nothing disturb the last runs, and see what has come to the target."""
-        self.asked = self.kombo.integration_ids
-        how = How(lookback_seconds=self.lookback_seconds, page_size=4, concurrency=2)
-        self.kombo.advance(how.lookback_seconds + 60)
-        self.run(how)
-        self.is_sound = False
+    def finish(self) -> None:
+        """Sync without errors, compare the target with the sandbox, and sync nothing again."""
+        self.integration_ids = self.sandbox.integration_ids
+        options = RunOptions(lookback_seconds=self.lookback_seconds, page_size=4, concurrency=2)
+        self.sandbox.advance(options.lookback_seconds + 60)
+        self.sync(options)
+        self.has_failed = True
         for key, partition in partitions(self.target.state).items():
-            assert "resume" not in partition, f"{key} is not complete after a run without trouble"
+            assert "resume" not in partition, f"{key}: not complete after a sync without errors"
         self._compare()
-        self.is_sound = True
-        again = self._run(how)
-        came = {stream: len(found) for stream, found in again.records.items()}
-        assert came == {}, "nothing has changed, and yet something came"
-        self.is_sound = False
+        self.has_failed = False
+        emitted = {stream: len(found) for stream, found in self._run(options).records.items()}
+        self.has_failed = bool(emitted)
+        assert not emitted, "a sync without changes emits records"
 
     @property
     def has_resume_point(self) -> bool:
-        return any("resume" in one for one in partitions(self.target.state).values())
-
-    # How a run is done, and judged.
+        return any("resume" in partition for partition in partitions(self.target.state).values())
 
     def _arguments(
         self, operation: str, stream: str, integration: int, record: int
     ) -> dict[str, Any] | None:
-        """Choose the record; None if there is none to which this could happen."""
+        """Return the arguments of an operation; None if no record is in the right condition."""
         integration_id = self._integration(integration)
         if operation == "add":
             return {"model": stream, "integration_id": integration_id}
-        found = [
-            one["id"]
-            for one in self.kombo.records(stream, integration_id)
-            if _can_happen(operation, one)
+        ids = [
+            found["id"]
+            for found in self.sandbox.records(stream, integration_id)
+            if _is_possible(operation, found)
         ]
-        return {"model": stream, "ids": [found[record % len(found)]]} if found else None
+        return {"model": stream, "ids": [ids[record % len(ids)]]} if ids else None
 
     def _run(
-        self, how: How, events: Sequence[Event] = (), *, stops_after: int | None = None
+        self, options: RunOptions, events: Sequence[Event] = (), *, stop_after: int | None = None
     ) -> TapRun:
-        self.is_sound = False
-        self._plan(events)
-        if stops_after is not None:
-            self.kombo.fault(hang=True, skip=stops_after)
-        self.lookback_seconds = how.lookback_seconds
-        self.kombo.clear_requests()
+        """Run the tap, and check its output.
+
+        Args:
+            options: Settings and environment.
+            events: What happens during the run.
+            stop_after: The number of requests after which all hang, and the tap receives SIGTERM.
+        """
+        self.has_failed = True
+        self._schedule(events)
+        if stop_after is not None:
+            self.sandbox.fault(hang=True, skip=stop_after)
+        self.sandbox.clear_requests()
         before = self.target.state
-        now = parse_time(self.kombo.clock())
-        settings = {
-            "api_key": self.kombo.api_key,
-            "api_url": self.kombo.url,
-            "integration_ids": self.asked,
-            "page_size": how.page_size,
-            "concurrency": how.concurrency,
-            "lookback_seconds": how.lookback_seconds,
-        }
+        now = parse_time(self.sandbox.clock())
+        self.lookback_seconds = options.lookback_seconds
+        settings = settings_for(
+            self.sandbox,
+            integration_ids=self.integration_ids,
+            page_size=options.page_size,
+            concurrency=options.concurrency,
+            lookback_seconds=options.lookback_seconds,
+        )
         self.start_date = None
-        if how.starts_before is not None:
-            self.start_date = format_time(now - timedelta(seconds=how.starts_before))
+        if options.start_date_age is not None:
+            self.start_date = format_time(now - timedelta(seconds=options.start_date_age))
             settings["start_date"] = self.start_date
         run = self.tap.run(
             settings,
             catalog=CATALOG,
             state=before,
-            machine=Machine(clock=now.timestamp() + how.ahead, zone=how.zone),
-            speedup=Speedup(how.state_interval),
-            stop_when=None if stops_after is None else self._hangs,
+            machine=Machine(now.timestamp() + options.clock_offset, options.time_zone),
+            speedup=Speedup(options.state_interval),
+            stop_when=None if stop_after is None else self._is_hanging,
         )
-        seen = self.kombo.requests()
-        self.kombo.clear_faults()
-        self.kombo.clear_schedule()
-        lookback = timedelta(seconds=how.lookback_seconds)
+        check = RunCheck(
+            run,
+            before,
+            self.sandbox.requests(),
+            self.integration_ids,
+            timedelta(seconds=options.lookback_seconds),
+            may_be_stopped=stop_after is not None,
+        )
+        self.sandbox.clear_faults()
+        self.sandbox.clear_schedule()
         try:
-            Judge(
-                run, before, seen, self.asked, lookback, may_be_stopped=stops_after is not None
-            ).judge()
+            check.check()
         except AssertionError as error:
             error.add_note(run.stderr)
             raise
-        self.is_sound = True
+        self.has_failed = False
         return run
 
-    def _load(self, stdout: bytes, *, keeps_unconfirmed: bool = True) -> None:
+    def _load(self, stdout: bytes, *, keep_unconfirmed: bool = True) -> None:
         before = partitions(self.target.state)
-        self.target.load(stdout, keeps_unconfirmed=keeps_unconfirmed)
+        self.target.load(stdout, keep_unconfirmed=keep_unconfirmed)
         for key, partition in partitions(self.target.state).items():
             if self.start_date and bookmark_of(partition) and not bookmark_of(before.get(key, {})):
-                self.starts[key] = self.start_date
+                self.start_dates[key] = self.start_date
 
-    def _hangs(self) -> bool:
-        """Tell whether a request waits for an answer that does not come."""
-        now = time.time()
-        return any(one.ended is None and one.started < now - 0.1 for one in self.kombo.requests())
+    def _is_hanging(self) -> bool:
+        """Return whether a request has had no response for a while."""
+        latest = time.time() - 0.1
+        return any(r.ended is None and r.started < latest for r in self.sandbox.requests())
 
-    def _plan(self, events: Sequence[Event]) -> None:
-        """Tell the sandbox what is to happen in the next run."""
-        passing, expired = MOST_PASSING, MOST_EXPIRED
-        # The oldest fault strikes: what passes must not come after what lasts, and hide it.
-        for event in sorted(events, key=lambda one: not isinstance(one, Lasts)):
+    def _schedule(self, events: Sequence[Event]) -> None:
+        """Schedule the events of the next sync in the sandbox."""
+        transient_errors, expired_cursors = MAX_TRANSIENT_ERRORS, MAX_EXPIRED_CURSORS
+        # The sandbox applies the oldest fault; a transient error must not hide a persistent one.
+        for event in sorted(events, key=lambda event: not isinstance(event, PersistentError)):
             match event:
-                case Happens(operation, stream, integration, record, before_request):
+                case RecordChange(operation, stream, integration, record, before_request):
                     if arguments := self._arguments(operation, stream, integration, record):
-                        self.kombo.schedule(operation, before_request=before_request, **arguments)
-                case TimePasses(seconds, before_request):
-                    self.kombo.schedule("advance", before_request=before_request, seconds=seconds)
-                case Passes(what, its_stream, skip, count) if passing >= count:
-                    passing -= count
-                    path = PATHS[its_stream] if its_stream else None
-                    self.kombo.fault(path, skip=skip, count=count, **PASSING[what])
-                case CursorExpires(stream, skip) if expired:
-                    expired -= 1
-                    self.kombo.fault(PATHS[stream], expired_cursor=True, skip=skip, count=1)
-                case Lasts(what, stream, integration, skip):
-                    status, code = LASTING[what]
-                    self.kombo.fault(
+                        self.sandbox.schedule(operation, before_request=before_request, **arguments)
+                case ClockAdvance(seconds, before_request):
+                    self.sandbox.schedule("advance", before_request=before_request, seconds=seconds)
+                case TransientError(name, failing, skip, count) if transient_errors >= count:
+                    transient_errors -= count
+                    path = PATHS[failing] if failing else None
+                    self.sandbox.fault(path, skip=skip, count=count, **TRANSIENT_ERRORS[name])
+                case ExpiredCursor(stream, skip) if expired_cursors:
+                    expired_cursors -= 1
+                    self.sandbox.fault(PATHS[stream], expired_cursor=True, skip=skip, count=1)
+                case PersistentError(name, stream, integration, skip):
+                    status, code = PERSISTENT_ERRORS[name]
+                    self.sandbox.fault(
                         PATHS[stream],
                         integration_id=self._integration(integration),
                         status=status,
@@ -309,68 +318,64 @@ class History(RuleBasedStateMachine):
                     )
 
     def _integration(self, number: int) -> str:
-        its_ids = self.kombo.integration_ids
-        return its_ids[number % len(its_ids)]
+        integration_ids = self.sandbox.integration_ids
+        return integration_ids[number % len(integration_ids)]
 
     def _compare(self) -> None:
-        """The target holds exactly what Kombo holds."""
-        for stream, integration_id in product(PATHS, self.kombo.integration_ids):
-            truth = {one["id"]: one for one in self.kombo.records(stream, integration_id)}
-            held = self.target.held(stream, integration_id)
-            if start := self.starts.get((stream, integration_id)):
-                since = self._touched_since(stream, integration_id, start)
-                truth = {id_: one for id_, one in truth.items() if id_ in since}
-                held = {id_: one for id_, one in held.items() if id_ in since}
-            assert held.keys() == truth.keys(), f"{stream}: other records than Kombo's"
-            for id_, record in truth.items():
-                wanted = promised(stream, record)
-                found = promised(stream, as_kombo_sent_it(held[id_]))
-                differing = {
+        """Compare the target's rows with the sandbox's records."""
+        for stream, integration_id in product(PATHS, self.sandbox.integration_ids):
+            expected = {
+                record["id"]: expected_record(TABLES[stream], record, integration_id)
+                for record in self.sandbox.records(stream, integration_id)
+            }
+            rows = self.target.rows_of(stream, integration_id)
+            if start_date := self.start_dates.get((stream, integration_id)):
+                changed = changed_records(self.sandbox, PATHS[stream], integration_id, start_date)
+                ids = {record["id"] for record in changed}
+                expected = {id_: record for id_, record in expected.items() if id_ in ids}
+                rows = {id_: row for id_, row in rows.items() if id_ in ids}
+            assert rows.keys() == expected.keys(), f"{stream}: missing or additional rows"
+            for id_, record in expected.items():
+                wanted = without_stale_copies(stream, record)
+                found = without_stale_copies(stream, rows[id_])
+                differences = {
                     name: (found.get(name), wanted.get(name))
                     for name in found | wanted
                     if found.get(name) != wanted.get(name)
                 }
-                assert not differing, f"{stream} {id_}: found, and wanted"
-                assert held[id_]["_sdc_deleted_at"] == record["remote_deleted_at"]
-
-    def _touched_since(self, stream: str, integration_id: str, start: str) -> set[str]:
-        """Ask Kombo for the ids of what `updated_after` finds."""
-        answer = requests.get(
-            f"{self.kombo.url}{PATHS[stream]}",
-            headers={
-                "Authorization": f"Bearer {self.kombo.api_key}",
-                "X-Integration-Id": integration_id,
-            },
-            params={"updated_after": start, "include_deleted": "true", "page_size": "250"},
-            timeout=60,
-        )
-        return {one["id"] for one in answer.json()["data"]["results"]}
+                assert not differences, f"{stream} {id_}: (found, expected)"
 
 
-class TroubledHistory(History):
-    """Kombo fails now and then too, and runs are stopped."""
+class HistoryWithErrors(History):
+    """Requests fail, too, and some syncs receive SIGTERM."""
 
-    @rule(how=hows, events=st.lists(changes | troubles, max_size=4))
-    def run(self, how: How, events: Sequence[Event] = ()) -> None:
-        super().run(how, events)
+    @rule(options=run_options, events=st.lists(changes | errors, max_size=4))
+    def sync(self, options: RunOptions, events: Sequence[Event] = ()) -> None:
+        super().sync(options, events)
 
-    @rule(how=hows, events=st.lists(troubles, min_size=1, max_size=3))
-    def run_in_trouble(self, how: How, events: Sequence[Event]) -> None:
-        super().run(how, events)
+    @rule(options=run_options, events=st.lists(errors, min_size=1, max_size=3))
+    def sync_with_errors(self, options: RunOptions, events: Sequence[Event]) -> None:
+        super().sync(options, events)
 
     @rule(
-        how=hows,
-        events=st.lists(changes | troubles, max_size=3),
-        stops_after=st.integers(3, 18),
+        options=run_options,
+        events=st.lists(changes | errors, max_size=3),
+        stop_after=st.integers(3, 18),
     )
-    def run_and_stop(self, how: How, events: Sequence[Event] = (), *, stops_after: int) -> None:
-        """Let all requests hang after some, and end the run by SIGTERM then."""
-        self._load(self._run(how, events, stops_after=stops_after).stdout)
+    def sync_and_stop(
+        self, options: RunOptions, events: Sequence[Event] = (), *, stop_after: int
+    ) -> None:
+        """Let all requests hang after some, then send SIGTERM."""
+        self._load(self._run(options, events, stop_after=stop_after).stdout)
 
 
-def _can_happen(operation: str, record: Mapping[str, Any]) -> bool:
-    is_anonymised = record["remote_id"] is None
+def _is_possible(operation: str, record: Mapping[str, Any]) -> bool:
+    is_anonymized = record["remote_id"] is None
     is_deleted = record["remote_deleted_at"] is not None
-    return {"anonymise": not is_anonymised, "restore": is_deleted and not is_anonymised}.get(
-        operation, not is_deleted
-    )
+    match operation:
+        case "anonymise":
+            return not is_anonymized
+        case "restore":
+            return is_deleted and not is_anonymized
+        case _:
+            return not is_deleted

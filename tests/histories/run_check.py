@@ -1,4 +1,4 @@
-"""What is true of every run: judged by what it wrote, and by what the sandbox saw."""
+"""Checks that every sync must pass, by its output and by the requests that the sandbox received."""
 
 from __future__ import annotations
 
@@ -12,60 +12,61 @@ from typing import Any
 
 from jsonschema import Draft7Validator
 
-from harness.tap import TapRun
 from kombo_sandbox import Request
 from tap_kombo.times import parse_time
-from tests.histories.events import FAILS, KEY_REFUSED, PATHS, SKIPS, STREAMS
+from tests.histories.events import FAILURES, INVALID_API_KEY, PATHS, SKIPPED, STREAMS
+from harness.tap import TapRun
 
-SLACK = timedelta(seconds=30)
-"""How far a bookmark may stay behind the answer to a first request: whole seconds in `Date`, and
-the time of that request on a machine that has much to do."""
+TOLERANCE = timedelta(seconds=30)
+"""How far a bookmark may be behind the first response: `Date` has whole seconds, and the tap
+subtracts the duration of the request, which is long on a busy machine."""
 
 Key = tuple[str, str]
-"""A stream and an integration: what a bookmark is of."""
+"""A stream and an integration: a partition of the state"""
 State = Mapping[str, Any]
 
 
 @dataclass
 class Read:
-    """What the sandbox saw of one read in one run.
+    """The requests of a sync for one stream and integration.
 
     Attributes:
-        begun: What Kombo's clock said at the answer to the first request (the last one of them,
-            if the read began again); None if it only went on from a cursor.
-        status: Of the last answer; None if there was none.
+        started: Kombo's clock at the response to the last request without a cursor; None if the
+            sync only resumed from a cursor.
+        status: The last response's status; None without a response.
     """
 
-    begun: datetime | None = None
+    started: datetime | None = None
     status: int | None = None
 
 
 @dataclass
-class Judge:
-    """Judges a run by what it wrote, and by what the sandbox saw.
+class RunCheck:
+    """A sync and what the sandbox knows of it.
 
     Attributes:
-        before: The state that the run was given.
-        seen: The requests.
-        asked: The integrations that were to be read.
-        lookback: How far bookmarks stay behind.
-        may_be_stopped: It gets SIGTERM, unless it ends before.
+        run: The tap's output and exit status.
+        before: The state at the start.
+        requests: The requests that the sandbox received.
+        integration_ids: The setting of the tap.
+        lookback: The setting of the tap.
+        may_be_stopped: Whether the tap receives SIGTERM, unless it ends earlier.
     """
 
     run: TapRun
     before: State | None
-    seen: Iterable[Request]
-    asked: Iterable[str]
+    requests: Iterable[Request]
+    integration_ids: Iterable[str]
     lookback: timedelta
     may_be_stopped: bool
 
-    def judge(self) -> None:
-        self._judge_records()
-        self._judge_states()
-        self._judge_end()
+    def check(self) -> None:
+        self._check_records()
+        self._check_states()
+        self._check_end()
 
-    def _judge_records(self) -> None:
-        """Each record is valid against the SCHEMA before it."""
+    def _check_records(self) -> None:
+        """Each RECORD is valid against the SCHEMA before it."""
         validators: dict[str, Draft7Validator] = {}
         for message in self.run.messages:
             if message["type"] == "SCHEMA":
@@ -74,104 +75,95 @@ class Judge:
                 error = next(validators[message["stream"]].iter_errors(message["record"]), None)
                 assert error is None, f"{message['stream']}: {error and error.message}"
 
-    def _judge_states(self) -> None:
-        """No STATE says more than was read, or less than the one before."""
-        last = partitions(self.before)
-        # What goes on from where it was cut off is complete once more, when it has caught up.
-        resumed = {key for key, partition in last.items() if "resume" in partition}
+    def _check_states(self) -> None:
+        """No STATE is ahead of the records before it, or behind the previous STATE."""
+        previous = partitions(self.before)
+        # A resumed read completes twice: from its cursor, then with the changes since.
+        resumed = {key for key, partition in previous.items() if "resume" in partition}
         complete: set[Key] = set()
         for message in self.run.messages:
             if message["type"] == "RECORD":
                 key = message["stream"], message["record"]["integration_id"]
-                assert key not in complete, f"a record of {key} comes after its STATE"
+                assert key not in complete, f"{key}: a RECORD after the last STATE"
             elif message["type"] == "STATE":
-                now = partitions(message["value"])
-                assert last.keys() <= now.keys(), "a bookmark is lost"
-                for key, partition in now.items():
-                    if bookmark_of(partition) != bookmark_of(last.get(key, {})):
+                current = partitions(message["value"])
+                assert previous.keys() <= current.keys(), "a bookmark is missing"
+                for key, partition in current.items():
+                    if bookmark_of(partition) != bookmark_of(previous.get(key, {})):
                         (resumed.remove if key in resumed else complete.add)(key)
-                    self._judge_partition(key, last.get(key, {}), partition)
-                last = now
+                    self._check_partition(key, previous.get(key, {}), partition)
+                previous = current
 
-    def _judge_partition(self, key: Key, last: State, now: State) -> None:
-        if key[1] not in self.asked:
-            assert now == last, f"the bookmark of {key} moves, which was not read"
-        begun = self._reads.get(key, Read()).begun
-        bookmark, before = bookmark_of(now), bookmark_of(last)
+    def _check_partition(self, key: Key, previous: State, current: State) -> None:
+        if key[1] not in self.integration_ids:
+            assert current == previous, f"{key}: the bookmark of an unread integration changed"
+        started = self._reads.get(key, Read()).started
+        bookmark, before = bookmark_of(current), bookmark_of(previous)
         if before is not None:
-            assert bookmark is not None, f"the bookmark of {key} is lost"
-            assert bookmark >= before, f"the bookmark of {key} moves back"
-        resume, resumed = now.get("resume"), last.get("resume")
-        if resume and resume != resumed:
-            started = parse_time(resume["started"])
-            limit = begun or parse_time((resumed or {})["started"])
-            assert started <= limit, f"the read of {key} began {limit}, and not {started}"
+            assert bookmark is not None, f"{key}: the bookmark is missing"
+            assert bookmark >= before, f"{key}: the bookmark moved back"
+        resume = current.get("resume")
+        if resume and resume != previous.get("resume"):
+            latest = started or parse_time(previous["resume"]["started"])
+            assert parse_time(resume["started"]) <= latest, f"{key}: resumes after {latest}"
         if bookmark is not None and bookmark != before:
-            limit = begun or parse_time(self._resume(key)["started"])
-            assert bookmark <= limit, f"the read of {key} began {limit}, earlier than {bookmark}"
+            latest = started or parse_time(partitions(self.before)[key]["resume"]["started"])
+            assert bookmark <= latest, f"{key}: the bookmark is later than {latest}"
 
-    def _judge_end(self) -> None:
-        """Each read is complete, or has failed for a reason and left its bookmark alone."""
-        statuses = {status for read in self._reads.values() if (status := read.status)}
+    def _check_end(self) -> None:
+        """Each read is complete, or has failed for a reason and kept its bookmark."""
+        statuses = {read.status for read in self._reads.values()}
         is_stopped = self.may_be_stopped and self.run.code == 143
         if not is_stopped:
-            assert self.run.code == int(bool(statuses & FAILS)), "the exit status is wrong"
-        assert self.run.states, "there is no STATE"
-        if is_stopped or KEY_REFUSED in statuses:
-            # A read may end anywhere; that no STATE says too much is judged already.
+            assert self.run.code == int(bool(statuses & FAILURES)), "wrong exit status"
+        assert self.run.states, "no STATE"
+        if is_stopped or INVALID_API_KEY in statuses:
+            # All reads end early.
             return
-        troubled = {key[1] for key, read in self._reads.items() if read.status in FAILS | SKIPS}
-        after = partitions(self.run.state)
-        before = partitions(self.before)
-        for key in product(PATHS, self.asked):
+        failed = {key[1] for key, r in self._reads.items() if r.status in FAILURES | SKIPPED}
+        before, after = partitions(self.before), partitions(self.run.state)
+        for key in product(PATHS, self.integration_ids):
             read = self._reads.get(key, Read())
-            # A read that went on from a cursor has still to catch up, by a first request.
-            if read.status == 200 and read.begun:
-                self._judge_complete(key, before.get(key, {}), after[key])
+            # A resumed read is complete when it has also read the changes since it started.
+            if read.status == 200 and read.started:
+                self._check_complete(key, read.started, before.get(key, {}), after[key])
             else:
-                assert key[1] in troubled, f"{key} was not read to its end, without a reason"
+                assert key[1] in failed, f"{key}: not read completely, without an error"
                 if "resume" not in before.get(key, {}):
                     assert bookmark_of(after.get(key, {})) == bookmark_of(before.get(key, {}))
 
-    def _judge_complete(self, key: Key, before: State, after: State) -> None:
-        assert "resume" not in after, f"{key} is complete, and is to go on"
-        last, bookmark = bookmark_of(before), bookmark_of(after)
-        begun = self._reads[key].begun
+    def _check_complete(self, key: Key, started: datetime, before: State, after: State) -> None:
+        assert "resume" not in after, f"{key}: a complete read has a resume point"
+        bookmark = bookmark_of(after)
         assert bookmark is not None
-        assert begun is not None
-        # Where Kombo's clock leaps in a run, the tap holds on to what it said at first.
-        earliest = min(begun, self._first_answered) - self.lookback - SLACK
-        assert bookmark >= max(earliest, last or earliest), f"the bookmark of {key} stays behind"
-
-    def _resume(self, key: Key) -> Mapping[str, Any]:
-        resume: Mapping[str, Any] | None = partitions(self.before).get(key, {}).get("resume")
-        assert resume, f"{key} was read without a first request, and without a resume point"
-        return resume
-
-    @property
-    def _first_answered(self) -> datetime:
-        return min(parse_time(one.answered) for one in self.seen if one.answered)
+        # If Kombo's clock advances during the sync, the tap uses the first response's time.
+        first_response = min(parse_time(r.answered) for r in self.requests if r.answered)
+        earliest = min(started, first_response) - self.lookback - TOLERANCE
+        previous = bookmark_of(before) or earliest
+        assert bookmark >= max(earliest, previous), f"{key}: the bookmark is too early"
 
     @cached_property
     def _reads(self) -> Mapping[Key, Read]:
         reads: dict[Key, Read] = {}
-        for one in self.seen:
-            if one.path in STREAMS:
-                read = reads.setdefault((STREAMS[one.path], one.integration_id or ""), Read())
-                read.status = one.status
-                if "cursor" not in one.params and one.answered:
-                    read.begun = parse_time(one.answered)
+        for request in self.requests:
+            if request.path in STREAMS:
+                key = STREAMS[request.path], request.integration_id or ""
+                read = reads.setdefault(key, Read())
+                read.status = request.status
+                if "cursor" not in request.params and request.answered:
+                    read.started = parse_time(request.answered)
         return reads
 
 
 def partitions(state: State | None) -> dict[Key, dict[str, Any]]:
-    partitions = {}
+    """Return the partitions of a state by stream and integration."""
+    found: dict[Key, dict[str, Any]] = {}
     for stream, bookmark in ((state or {}).get("bookmarks") or {}).items():
         for partition in bookmark["partitions"]:
             key = stream, partition["context"]["integration_id"]
-            assert key not in partitions, f"{key} stands twice in a state"
-            partitions[key] = partition
-    return partitions
+            assert key not in found, f"{key}: two partitions in a state"
+            found[key] = partition
+    return found
 
 
 def bookmark_of(partition: State) -> datetime | None:

@@ -1,4 +1,4 @@
-"""A target, in its essence: rows by key, and the last STATE that it has told of."""
+"""A minimal Singer target."""
 
 from __future__ import annotations
 
@@ -9,42 +9,46 @@ Record = dict[str, Any]
 
 
 class Target:
-    """Holds what the runs so far have brought.
+    """Upserts records, and keeps the last state.
 
     Attributes:
-        rows: By stream and key.
-        state: What the next run is given; None before the first STATE.
+        rows: The records by stream and `id`.
+        state: The state for the next sync; None before the first STATE message.
     """
 
     def __init__(self) -> None:
         self.rows: dict[tuple[str, str], Record] = {}
         self.state: Record | None = None
 
-    def load(self, stdout: bytes, *, keeps_unconfirmed: bool = True) -> None:
-        """Load what came, up to its last whole line.
+    def load(self, stdout: bytes, *, keep_unconfirmed: bool = True) -> None:
+        """Load the complete lines of the tap's output.
 
         Args:
-            stdout: The tap's output, perhaps cut.
-            keeps_unconfirmed: Records behind the last STATE are kept. Targets load in batches,
-                so one that is killed has them or not; a STATE it passes on when it has all
-                before it.
+            stdout: The output, which may be truncated.
+            keep_unconfirmed: Whether to keep the records after the last STATE. A target loads in
+                batches: if it is killed, it has stored these records or not. It emits a STATE
+                only after it has stored all records before it.
         """
-        whole = stdout[: stdout.rfind(b"\n") + 1]
-        messages = [json.loads(line) for line in whole.splitlines()]
-        last_state = max(
-            (number for number, one in enumerate(messages) if one["type"] == "STATE"), default=-1
-        )
-        for number, message in enumerate(messages):
-            if message["type"] == "STATE":
+        complete = stdout[: stdout.rfind(b"\n") + 1]
+        unconfirmed: list[dict[str, Any]] = []
+        for message in map(json.loads, complete.splitlines()):
+            if message["type"] == "RECORD":
+                unconfirmed.append(message)
+            elif message["type"] == "STATE":
+                self._upsert(unconfirmed)
+                unconfirmed = []
                 self.state = message["value"]
-            elif message["type"] == "RECORD" and (keeps_unconfirmed or number < last_state):
-                record = message["record"]
-                self.rows[message["stream"], record["id"]] = record
+        if keep_unconfirmed:
+            self._upsert(unconfirmed)
 
-    def held(self, stream: str, integration_id: str) -> dict[str, Record]:
-        """Find the rows of an integration: id -> record."""
+    def rows_of(self, stream: str, integration_id: str) -> dict[str, Record]:
+        """Return the rows of an integration by `id`."""
         return {
-            key: row
-            for (its_stream, key), row in self.rows.items()
+            id_: row
+            for (its_stream, id_), row in self.rows.items()
             if its_stream == stream and row["integration_id"] == integration_id
         }
+
+    def _upsert(self, messages: list[dict[str, Any]]) -> None:
+        for message in messages:
+            self.rows[message["stream"], message["record"]["id"]] = message["record"]

@@ -1,12 +1,12 @@
-"""Nothing is lost, whatever changes while Kombo is read, and wherever a run is cut off."""
+"""Random changes of records during and between syncs, of which some are killed."""
 
 from __future__ import annotations
 
-from tests.histories.conftest import PATIENCE, Live
+from tests.histories.conftest import TIMEOUT, RunHistories
 from tests.histories.history import History
 
-pytestmark = PATIENCE
+pytestmark = TIMEOUT
 
 
-def test_nothing_is_lost_under_change(live: Live) -> None:
-    live(History)
+def test_random_changes_lose_no_record(run_histories: RunHistories) -> None:
+    run_histories(History)

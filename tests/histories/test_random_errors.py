@@ -1,12 +1,12 @@
-"""Nothing is lost when Kombo fails too, and runs are stopped."""
+"""Random changes of records, together with errors of Kombo and syncs that are stopped."""
 
 from __future__ import annotations
 
-from tests.histories.conftest import PATIENCE, Live
-from tests.histories.history import TroubledHistory
+from tests.histories.conftest import TIMEOUT, RunHistories
+from tests.histories.history import HistoryWithErrors
 
-pytestmark = PATIENCE
+pytestmark = TIMEOUT
 
 
-def test_nothing_is_lost_under_trouble(live: Live) -> None:
-    live(TroubledHistory)
+def test_random_changes_and_errors_lose_no_record(run_histories: RunHistories) -> None:
+    run_histories(HistoryWithErrors)

@@ -1,4 +1,4 @@
-"""Histories with a name: the shortest ones in which a mistake that was made on purpose shows."""
+"""The shortest histories in which deliberate mistakes in the tap lost or repeated records."""
 
 from __future__ import annotations
 
@@ -7,157 +7,157 @@ import pytest
 from kombo_sandbox import Sandbox
 from tests.histories.events import (
     DAY,
-    LASTING,
-    PASSING,
-    CursorExpires,
-    Happens,
-    Lasts,
-    Passes,
-    TimePasses,
+    PERSISTENT_ERRORS,
+    ClockAdvance,
+    ExpiredCursor,
+    PersistentError,
+    RecordChange,
+    TransientError,
 )
-from tests.histories.history import History, How, TroubledHistory
+from tests.histories.history import HistoryWithErrors, RunOptions
 from tests.warm_tap import WarmTap
 
 
 @pytest.fixture
-def history(kombo: Sandbox, tap: WarmTap) -> TroubledHistory:
-    return TroubledHistory(kombo, tap)
+def history(small_sandbox: Sandbox, tap: WarmTap) -> HistoryWithErrors:
+    return HistoryWithErrors(small_sandbox, tap)
 
 
-def behave(history: History, *, order: str = "oldest first", sparse: bool = False) -> None:
-    history.kombo_behaves(strict=False, sparse=sparse, order=order)
+def set_order(history: HistoryWithErrors, order: str) -> None:
+    history.set_behavior(strict=False, sparse=False, order=order)
 
 
-def test_a_page_that_is_empty_in_the_middle_of_a_read(history: TroubledHistory) -> None:
-    behave(history, sparse=True)
-    history.run(How())
-    history.time_passes(60)
-    history.happens("change", "ats_applications", integration=0, record=5)
-    history.run(How(page_size=2))
-    history.ends_well()
-
-
-def test_an_unread_record_that_a_change_moves_behind_the_reader(history: TroubledHistory) -> None:
-    behave(history, order="latest change first")
-    oldest = history.kombo.integration_ids[0]
-    last = min(
-        history.kombo.records("ats_offers", oldest, include_deleted=False),
-        key=lambda one: str(one["changed_at"]),
-    )
-    history.kombo.schedule("change", before_request=2, model="ats_offers", ids=[last["id"]])
-    history.run(How(page_size=1))
-    history.ends_well()
-
-
-def test_a_change_after_its_page_and_before_the_end_of_the_read(history: TroubledHistory) -> None:
-    changed = [Happens("change", "ats_applications", 0, number, 4) for number in range(3)]
-    history.run(How(page_size=2), [TimePasses(20, 2), *changed, TimePasses(20, 5)])
-    history.ends_well()
-
-
-@pytest.mark.parametrize("keeps_unconfirmed", [True, False])
-@pytest.mark.parametrize("lines", [4, 5, 6, 7, 8, 11, 14])
-def test_a_run_that_is_cut_off_and_changes_before_it_goes_on(
-    history: TroubledHistory, lines: int, *, keeps_unconfirmed: bool
-) -> None:
-    history.run_and_cut(
-        How(page_size=2), lines=lines, part=0.5, keeps_unconfirmed=keeps_unconfirmed
-    )
-    history.time_passes(3600)
+def change_applications(history: HistoryWithErrors) -> None:
     for record in range(6):
-        history.happens("change", "ats_applications", integration=0, record=record)
-    history.run(How())
-    history.ends_well()
+        history.change_record("change", "ats_applications", integration=0, record=record)
 
 
-def test_a_cut_off_read_of_the_newest_is_not_gone_on_with_when_all_is_wanted(
-    history: TroubledHistory,
+def test_empty_page_in_the_middle_of_a_read(history: HistoryWithErrors) -> None:
+    history.set_behavior(strict=False, sparse=True, order="oldest first")
+    history.sync(RunOptions())
+    history.advance_clock(60)
+    history.change_record("change", "ats_applications", integration=0, record=5)
+    history.sync(RunOptions(page_size=2))
+    history.finish()
+
+
+def test_unread_record_moves_to_a_page_already_read(history: HistoryWithErrors) -> None:
+    set_order(history, "latest change first")
+    integration_id = history.sandbox.integration_ids[0]
+    last = min(
+        history.sandbox.records("ats_offers", integration_id, include_deleted=False),
+        key=lambda offer: str(offer["changed_at"]),
+    )
+    history.sandbox.schedule("change", before_request=2, model="ats_offers", ids=[last["id"]])
+    history.sync(RunOptions(page_size=1))
+    history.finish()
+
+
+def test_record_changes_between_its_page_and_the_end_of_the_read(
+    history: HistoryWithErrors,
 ) -> None:
-    behave(history, order="latest change last")
-    lately = How(page_size=1, starts_before=60 * DAY)
+    changed = [RecordChange("change", "ats_applications", 0, record, 4) for record in range(3)]
+    history.sync(RunOptions(page_size=2), [ClockAdvance(20, 2), *changed, ClockAdvance(20, 5)])
+    history.finish()
+
+
+@pytest.mark.parametrize("keep_unconfirmed", [True, False])
+@pytest.mark.parametrize("lines", [4, 5, 6, 8, 11])
+def test_records_change_before_a_killed_sync_is_resumed(
+    history: HistoryWithErrors, lines: int, *, keep_unconfirmed: bool
+) -> None:
+    history.sync_and_kill(
+        RunOptions(page_size=2), lines=lines, fraction=0.5, keep_unconfirmed=keep_unconfirmed
+    )
+    history.advance_clock(3600)
+    change_applications(history)
+    history.sync(RunOptions())
+    history.finish()
+
+
+def test_killed_read_with_a_start_date_is_not_resumed_without(history: HistoryWithErrors) -> None:
+    set_order(history, "latest change last")
+    options = RunOptions(page_size=1, start_date_age=60 * DAY)
     for lines in range(4, 14):
-        history.run_and_cut(lately, lines=lines, part=0.0, keeps_unconfirmed=True)
+        history.sync_and_kill(options, lines=lines, fraction=0.0, keep_unconfirmed=True)
         if history.has_resume_point:
             break
     assert history.has_resume_point
-    history.run(How())
-    history.ends_well()
+    history.sync(RunOptions())
+    history.finish()
 
 
-def test_a_start_date_that_is_later_than_a_bookmark_of_long_ago(history: TroubledHistory) -> None:
-    history.run(How())
-    history.time_passes(60)
-    history.happens("change", "ats_applications", integration=0, record=0)
-    history.time_passes(15 * DAY)
-    history.run(How(starts_before=5000))
-    history.ends_well()
+def test_start_date_is_later_than_an_old_bookmark(history: HistoryWithErrors) -> None:
+    history.sync(RunOptions())
+    history.advance_clock(60)
+    history.change_record("change", "ats_applications", integration=0, record=0)
+    history.advance_clock(15 * DAY)
+    history.sync(RunOptions(start_date_age=5000))
+    history.finish()
 
 
-def test_a_cursor_that_expires_when_its_records_have_changed(history: TroubledHistory) -> None:
-    history.run(
-        How(page_size=1),
-        [CursorExpires("ats_applications", 1), Happens("change", "ats_applications", 0, 0, 3)],
-    )
-    history.ends_well()
+def test_cursor_expires_after_a_change_of_its_records(history: HistoryWithErrors) -> None:
+    expired = ExpiredCursor("ats_applications", 1)
+    changed = RecordChange("change", "ats_applications", 0, 0, 3)
+    history.sync(RunOptions(page_size=1), [expired, changed])
+    history.finish()
 
 
-@pytest.mark.parametrize("what", LASTING)
-@pytest.mark.parametrize("was_read", [False, True])
-def test_a_read_that_fails_after_its_first_page(
-    history: TroubledHistory, what: str, *, was_read: bool
+@pytest.mark.parametrize("error", PERSISTENT_ERRORS)
+def test_first_read_fails_after_its_first_page(history: HistoryWithErrors, error: str) -> None:
+    history.sync(RunOptions(page_size=2), [PersistentError(error, "ats_applications", 0, 1)])
+    history.finish()
+
+
+@pytest.mark.parametrize("error", PERSISTENT_ERRORS)
+def test_incremental_read_fails_after_its_first_page(
+    history: HistoryWithErrors, error: str
 ) -> None:
-    if was_read:
-        history.run(How())
-        history.time_passes(3600)
-        for record in range(6):
-            history.happens("change", "ats_applications", integration=0, record=record)
-    history.run(How(page_size=2), [Lasts(what, "ats_applications", 0, 1)])
-    history.ends_well()
+    history.sync(RunOptions())
+    history.advance_clock(3600)
+    change_applications(history)
+    history.sync(RunOptions(page_size=2), [PersistentError(error, "ats_applications", 0, 1)])
+    history.finish()
 
 
 @pytest.mark.parametrize("concurrency", [1, 3])
-def test_an_integration_that_fails_leaves_the_other_alone(
-    history: TroubledHistory, concurrency: int
+def test_failing_integration_does_not_affect_another(
+    history: HistoryWithErrors, concurrency: int
 ) -> None:
     for integration in range(2):
-        refused = Lasts("the tool refuses the credentials", "ats_applications", integration, 0)
-        history.run(How(concurrency=concurrency), [refused])
-    history.ends_well()
+        error = PersistentError(
+            "invalid credentials of the tool", "ats_applications", integration, 0
+        )
+        history.sync(RunOptions(concurrency=concurrency), [error])
+    history.finish()
 
 
-@pytest.mark.parametrize("what", PASSING)
-def test_an_answer_that_is_none(history: TroubledHistory, what: str) -> None:
-    history.run(How(page_size=1), [Passes(what, "ats_applications", 1, 2)])
-    history.ends_well()
+def test_persistent_error_ends_a_read_with_transient_errors(history: HistoryWithErrors) -> None:
+    transient = TransientError("truncated JSON", "ats_offers", skip=4, count=2)
+    persistent = PersistentError("outage", "ats_offers", 0, skip=0)
+    history.sync(RunOptions(page_size=1), [transient, persistent])
+    history.finish()
 
 
-def test_what_lasts_is_what_a_read_ends_with_whatever_passes_meanwhile(
-    history: TroubledHistory,
-) -> None:
-    passes = Passes("half of the JSON", "ats_offers", skip=4, count=2)
-    history.run(How(page_size=1), [passes, Lasts("Kombo is down", "ats_offers", 0, skip=0)])
-    history.ends_well()
+@pytest.mark.parametrize("clock_offset", [40 * DAY, -40 * DAY])
+def test_clock_of_the_machine_is_wrong(history: HistoryWithErrors, clock_offset: int) -> None:
+    history.sync(RunOptions(clock_offset=clock_offset, time_zone="Pacific/Kiritimati"))
+    history.change_record("change", "ats_offers", integration=0, record=0)
+    history.sync(RunOptions(clock_offset=-clock_offset, time_zone="America/New_York"))
+    history.finish()
 
 
-@pytest.mark.parametrize("ahead", [40 * DAY, -40 * DAY])
-def test_a_machine_whose_clock_is_wrong(history: TroubledHistory, ahead: int) -> None:
-    history.run(How(ahead=ahead, zone="Pacific/Kiritimati"))
-    history.happens("change", "ats_offers", integration=0, record=0)
-    history.run(How(ahead=-ahead, zone="America/New_York"))
-    history.ends_well()
+def test_integration_is_removed_and_added_again(history: HistoryWithErrors) -> None:
+    history.sync(RunOptions())
+    history.remove_integration(0)
+    history.change_record("delete", "ats_offers", integration=0, record=0)
+    history.sync(RunOptions())
+    history.restore_integrations()
+    history.finish()
 
 
-def test_an_integration_that_is_left_out_for_a_while(history: TroubledHistory) -> None:
-    history.run(How())
-    history.an_integration_is_left_out(0)
-    history.happens("delete", "ats_offers", integration=0, record=0)
-    history.run(How())
-    history.the_integrations_left_out_are_taken_back()
-    history.ends_well()
-
-
-def test_a_run_that_is_stopped_while_a_request_hangs(history: TroubledHistory) -> None:
-    history.run_and_stop(How(page_size=1), stops_after=7)
-    history.time_passes(3600)
-    history.happens("change", "ats_applications", integration=1, record=0)
-    history.ends_well()
+def test_sync_is_stopped_while_a_request_hangs(history: HistoryWithErrors) -> None:
+    history.sync_and_stop(RunOptions(page_size=1), stop_after=7)
+    history.advance_clock(3600)
+    history.change_record("change", "ats_applications", integration=1, record=0)
+    history.finish()
