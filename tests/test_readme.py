@@ -1,4 +1,4 @@
-"""The commands and examples of the README and the documentation, run as they are written."""
+"""Run the commands and examples of the README and the documentation as they are written."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ INTEGRATION_ID = "personio:xc2nfggxoBz2SPafs9TCzQGx"
 
 
 @pytest.fixture(scope="module")
-def kombo() -> Iterator[Sandbox]:
+def sandbox() -> Iterator[Sandbox]:
     with Sandbox(integrations=1) as sandbox:
         yield sandbox
 
 
 @pytest.fixture(scope="module")
-def meltano_project(kombo: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The README's Meltano project after the README's commands."""
+def meltano_project(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The README's Meltano project, after its commands."""
     folder = tmp_path_factory.mktemp("meltano")
     project = block("yaml", "default_environment")
-    # The tap of this checkout is already installed.
+    # The tap is already installed.
     tap = "    pip_url: git+URL-of-this-repository\n    executable: tap-kombo\n"
     assert tap in project
     project = project.replace(tap, f"    executable: {BIN / 'tap-kombo'}\n")
@@ -46,9 +46,9 @@ def meltano_project(kombo: Sandbox, tmp_path_factory: pytest.TempPathFactory) ->
     pinned = re.search(r"pip_url: >-\n((?:\s+\S+==\S+\n)+)", (ROOT / "meltano.yml").read_text())
     assert pinned
     (folder / "constraints.txt").write_text(pinned[1].replace(" ", ""))
-    commands = for_sandbox(block("sh", "meltano run"), kombo)
+    commands = for_sandbox(block("sh", "meltano run"), sandbox)
     env = {
-        "TAP_KOMBO_API_URL": kombo.url,
+        "TAP_KOMBO_API_URL": sandbox.url,
         "UV_CONSTRAINT": str(folder / "constraints.txt"),
         "MELTANO_CLI_DISABLE_VERSION_CHECK": "true",
     }
@@ -56,7 +56,7 @@ def meltano_project(kombo: Sandbox, tmp_path_factory: pytest.TempPathFactory) ->
     return folder
 
 
-def test_the_readme_is_short() -> None:
+def test_readme_is_short() -> None:
     assert len(README.split()) <= 1300
     assert len(README.splitlines()) <= 150
 
@@ -66,7 +66,7 @@ def test_the_readme_is_short() -> None:
     [*DOCUMENTS, ROOT / "packages/kombo-sandbox/README.md"],
     ids=lambda path: str(path.relative_to(ROOT)),
 )
-def test_relative_links_lead_somewhere(document: Path) -> None:
+def test_relative_links_have_targets(document: Path) -> None:
     for link in re.findall(r"\]\(([^)]+)\)", document.read_text()):
         path, _, anchor = link.partition("#")
         if ":" in path:
@@ -76,19 +76,23 @@ def test_relative_links_lead_somewhere(document: Path) -> None:
         assert not anchor or anchor in anchors(target), link
 
 
-def test_the_meltano_project_loads_the_selected_streams(
-    kombo: Sandbox, meltano_project: Path
+def test_meltano_project_writes_the_selected_streams(meltano_project: Path) -> None:
+    files = {path.name for path in (meltano_project / "output").iterdir()}
+
+    assert files == {"ats_offers.jsonl", "ats_jobs.jsonl"}
+
+
+def test_meltano_project_writes_every_offer_without_the_deselected_field(
+    sandbox: Sandbox, meltano_project: Path
 ) -> None:
-    output = meltano_project / "output"
+    lines = (meltano_project / "output/ats_offers.jsonl").read_text().splitlines()
 
-    assert {path.name for path in output.iterdir()} == {"ats_offers.jsonl", "ats_jobs.jsonl"}
-    offers = [json.loads(line) for line in (output / "ats_offers.jsonl").read_text().splitlines()]
-    expected = kombo.records("ats_offers", kombo.integration_ids[0])
-    assert {offer["id"] for offer in offers} == {record["id"] for record in expected}
-    assert not any("remote_data" in offer for offer in offers)
+    offers = {offer["id"]: offer for offer in map(json.loads, lines)}
+    assert offers.keys() == {offer["id"] for offer in sandbox.records("ats_offers")}
+    assert not any("remote_data" in offer for offer in offers.values())
 
 
-def test_the_meltano_project_keeps_the_state(meltano_project: Path) -> None:
+def test_meltano_project_stores_the_state(meltano_project: Path) -> None:
     command = "meltano state get dev:tap-kombo-to-target-jsonl"
 
     state = json.loads(shell(command, meltano_project).stdout)
@@ -96,8 +100,10 @@ def test_the_meltano_project_keeps_the_state(meltano_project: Path) -> None:
     assert state["singer_state"]["bookmarks"].keys() == {"ats_offers", "ats_jobs"}
 
 
-def test_the_quickstart_emits_messages_like_the_ones_shown(kombo: Sandbox, tmp_path: Path) -> None:
-    write_config(tmp_path, kombo)
+def test_quickstart_emits_messages_like_those_in_the_readme(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    write_config(tmp_path, sandbox)
 
     shell(block("sh", "--discover"), tmp_path)
 
@@ -106,40 +112,40 @@ def test_the_quickstart_emits_messages_like_the_ones_shown(kombo: Sandbox, tmp_p
         r"^\{.*?\}$", block("json", "RECORD"), re.MULTILINE | re.DOTALL
     )
     records = [m for m in messages if m["type"] == "RECORD" and m["stream"] == "ats_offers"]
-    assert any(is_part_of(json.loads(shown_record), record) for record in records)
+    assert any(matches(json.loads(shown_record), record) for record in records)
     assert messages[-1]["type"] == "STATE"
-    assert is_part_of(json.loads(shown_state), messages[-1])
+    assert matches(json.loads(shown_state), messages[-1])
 
 
-def test_the_quickstart_continues_from_the_states_of_the_target(
-    kombo: Sandbox, meltano_project: Path, tmp_path: Path
+def test_quickstart_resumes_from_the_states_of_the_target(
+    sandbox: Sandbox, meltano_project: Path, tmp_path: Path
 ) -> None:
-    write_config(tmp_path, kombo)
+    write_config(tmp_path, sandbox)
     (tmp_path / "catalog.json").write_text((ROOT / "catalog.json").read_text())
     targets = meltano_project / ".meltano/loaders/target-jsonl/venv/bin"
     env = {"PATH": f"{BIN}:{targets}:{os.environ['PATH']}"}
-    kombo.clear_requests()
+    sandbox.clear_requests()
 
     for _ in range(2):
         shell(block("sh", "target-jsonl >> states.jsonl"), tmp_path, env)
 
-    requests = [r for r in kombo.requests() if r.path == "/ats/offers"]
+    requests = [r for r in sandbox.requests() if r.path == "/ats/offers"]
     assert ["updated_after" in request.params for request in requests] == [False, True]
 
 
-def test_the_documented_log_format_has_the_documented_result(
-    kombo: Sandbox, tmp_path: Path
+def test_documented_log_format_contains_the_documented_result(
+    sandbox: Sandbox, tmp_path: Path
 ) -> None:
     document = (ROOT / "docs/errors.md").read_text()
-    write_config(tmp_path, kombo)
+    write_config(tmp_path, sandbox)
     (tmp_path / "log.json").write_text(block("json", "StructuredFormatter", document))
     env = {"SINGER_SDK_LOG_CONFIG": "log.json"}
-    kombo.fault(path="/ats/offers", status=403, code="INTEGRATION.PERMISSION_MISSING")
+    sandbox.fault(path="/ats/offers", status=403, code="INTEGRATION.PERMISSION_MISSING")
 
     try:
         log = run("tap-kombo --config config.json > messages.jsonl", tmp_path, env)
     finally:
-        kombo.clear_faults()
+        sandbox.clear_faults()
 
     assert log.returncode == 1
     result = json.loads(log.stderr.splitlines()[-1])["extra"]["result"]
@@ -152,7 +158,7 @@ def test_the_documented_log_format_has_the_documented_result(
     assert failure == {**shown, **{name: failure[name] for name in varying}}
 
 
-def test_the_tap_reads_the_settings_that_the_sandbox_writes(tmp_path: Path) -> None:
+def test_tap_reads_the_settings_written_by_the_sandbox(tmp_path: Path) -> None:
     document = (ROOT / "docs/sandbox.md").read_text()
     serve = re.search(r"(?m)^kombo-sandbox (serve .*)$", document)
     assert serve
@@ -174,19 +180,19 @@ def test_the_tap_reads_the_settings_that_the_sandbox_writes(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("document", SANDBOX_DOCUMENTS, ids=lambda path: path.name)
-def test_the_commands_of_the_sandbox_work(kombo: Sandbox, tmp_path: Path, document: Path) -> None:
+def test_sandbox_commands_work(sandbox: Sandbox, tmp_path: Path, document: Path) -> None:
     commands = block("sh", "kombo-sandbox change", document.read_text())
     commands = commands.replace("hris_employees", "ats_jobs")  # this sandbox is an ATS
 
-    shell(re.sub(r"(?m)^(kombo-sandbox \S+)", rf"\1 --url {kombo.url}", commands), tmp_path)
+    shell(re.sub(r"(?m)^(kombo-sandbox \S+)", rf"\1 --url {sandbox.url}", commands), tmp_path)
 
 
-def block(language: str, content: str, document: str = README) -> str:
-    """Return the code block that has some content."""
+def block(language: str, text: str, document: str = README) -> str:
+    """Return the only code block of a language that contains a text."""
     blocks: list[str] = re.findall(
         rf"^```{language}\n(.*?)^```$", document, re.MULTILINE | re.DOTALL
     )
-    [found] = [text for text in blocks if content in text]
+    [found] = [code for code in blocks if text in code]
     return found
 
 
@@ -195,24 +201,26 @@ def anchors(document: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
 
 
-def for_sandbox(text: str, kombo: Sandbox) -> str:
-    """Replace the API key and the integration of an example."""
+def for_sandbox(text: str, sandbox: Sandbox) -> str:
+    """Replace the API key and the integration ID of an example by those of the sandbox."""
     assert API_KEY in text
     assert INTEGRATION_ID in text
-    return text.replace(API_KEY, kombo.api_key).replace(INTEGRATION_ID, kombo.integration_ids[0])
+    return text.replace(API_KEY, sandbox.api_key).replace(
+        INTEGRATION_ID, sandbox.integration_ids[0]
+    )
 
 
-def write_config(folder: Path, kombo: Sandbox) -> None:
-    config = json.loads(for_sandbox(block("json", '"api_key"'), kombo))
-    (folder / "config.json").write_text(json.dumps(config | {"api_url": kombo.url}))
+def write_config(folder: Path, sandbox: Sandbox) -> None:
+    config = json.loads(for_sandbox(block("json", '"api_key"'), sandbox))
+    (folder / "config.json").write_text(json.dumps(config | {"api_url": sandbox.url}))
 
 
-def is_part_of(shown: Any, real: Any) -> bool:
-    """Return whether a value has the fields of a shortened example, of the same types or null."""
+def matches(shown: Any, real: Any) -> bool:
+    """Return whether a value has the fields and types of an abridged example; null is any type."""
     if isinstance(shown, dict) and isinstance(real, dict):
-        return all(name in real and is_part_of(shown[name], real[name]) for name in shown)
+        return all(name in real and matches(shown[name], real[name]) for name in shown)
     if isinstance(shown, list) and isinstance(real, list):
-        return all(is_part_of(shown[0], item) for item in real)
+        return all(matches(shown[0], item) for item in real)
     return shown is None or real is None or type(shown) is type(real)
 
 

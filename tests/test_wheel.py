@@ -1,4 +1,4 @@
-"""The two distributions, built and installed as users install them."""
+"""Build both distributions, and install them as users do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 SANDBOX = ROOT / "packages/kombo-sandbox"
 UV = str(Path(sys.executable).with_name("uv"))
 
-DRIVE = """
+CHANGE_AN_OFFER = """
 from kombo_sandbox import Sandbox
 
 with Sandbox(integrations=1, offers=2) as sandbox:
@@ -19,7 +19,7 @@ with Sandbox(integrations=1, offers=2) as sandbox:
 """
 
 
-def test_the_wheel_alone_brings_a_tap_with_its_schemas(tmp_path: Path) -> None:
+def test_wheel_of_the_tap_contains_the_schemas_and_no_development_packages(tmp_path: Path) -> None:
     wheel = build(ROOT, tmp_path)
     python = install(wheel, tmp_path)
 
@@ -33,14 +33,14 @@ def test_the_wheel_alone_brings_a_tap_with_its_schemas(tmp_path: Path) -> None:
     assert not python.with_name("kombo-sandbox").exists()
 
 
-def test_the_sandbox_works_without_the_tap(tmp_path: Path) -> None:
+def test_wheel_of_the_sandbox_works_without_the_tap(tmp_path: Path) -> None:
     wheel = build(SANDBOX, tmp_path)
     python = install(wheel, tmp_path)
 
-    driven = run([str(python), "-c", DRIVE], tmp_path)
+    output = run([str(python), "-c", CHANGE_AN_OFFER], tmp_path)
     usage = run([str(python.with_name("kombo-sandbox")), "serve", "--help"], tmp_path)
 
-    assert driven == "1\n"
+    assert output == "1\n"
     assert "--integrations" in usage
     assert packages(wheel) == {"kombo_sandbox"}
     assert not installed(python) & {"tap-kombo", "singer-sdk", "requests"}
