@@ -117,7 +117,7 @@ def runs(
             **sandbox_settings(sandbox),
             "TARGET_POSTGRES_SQLALCHEMY_URL": database.url,
         }
-        supporting = {table.name: integrations_with(sandbox, table) for table in TABLES}
+        supporting = integrations_by_stream(sandbox)
         # All records are older than the lookback of the run that follows.
         sandbox.advance(seconds=3600)
         first = run(Pipeline(folder, settings, folder / "first.log"), sandbox, database)
@@ -260,12 +260,19 @@ def change(sandbox: Sandbox, supporting: dict[str, set[str]]) -> Changes:
     )
 
 
-def integrations_with(sandbox: Sandbox, table: Table) -> set[str]:
-    """Return the integrations that support a model, or all for a stream about integrations."""
-    return {
-        integration_id
+def integrations_by_stream(sandbox: Sandbox) -> dict[str, set[str]]:
+    """Return the integrations that support a model; all have the streams about integrations."""
+    available = {
+        (integration_id, model["id"])
         for integration_id in sandbox.integration_ids
         for model in sandbox.records("integration_models", integration_id)
-        if not table.name.startswith(PREFIXES)
-        or (model["id"] == table.name and model["is_available"])
+        if model["is_available"]
+    }
+    return {
+        table.name: {
+            integration_id
+            for integration_id in sandbox.integration_ids
+            if not table.name.startswith(PREFIXES) or (integration_id, table.name) in available
+        }
+        for table in TABLES
     }
