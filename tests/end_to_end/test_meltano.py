@@ -69,7 +69,7 @@ class Changes:
         changed: The ids of offers whose own fields changed.
         nested: The ids of offers of which only a nested record changed.
         deleted: The id of a deleted offer.
-        expected: What Kombo returns for `updated_after`: stream -> primary keys.
+        expected: The records that Kombo returns for `updated_after`: stream -> primary keys.
     """
 
     changed: set[str]

@@ -229,7 +229,7 @@ class History(RuleBasedStateMachine):
 
         Args:
             options: Settings and environment.
-            events: What happens during the run.
+            events: Changes and errors during the run.
             stop_after: The number of requests after which all hang, and the tap receives SIGTERM.
         """
         self.has_failed = True

@@ -42,12 +42,12 @@ class Read:
 
 @dataclass
 class RunCheck:
-    """A sync and what the sandbox knows of it.
+    """A sync, its state and settings, and the requests that the sandbox received.
 
     Attributes:
         run: The tap's output and exit status.
         before: The state at the start.
-        requests: The requests that the sandbox received.
+        requests: The requests.
         integration_ids: The setting of the tap.
         lookback: The setting of the tap.
         may_be_stopped: Whether the tap receives SIGTERM, unless it ends earlier.
