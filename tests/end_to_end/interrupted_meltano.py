@@ -110,8 +110,8 @@ def run_and_interrupt(
     sandbox.clear_faults()
     skip_lookback(sandbox)
     assert processes, log.read_text()
-    children = (processes[0].tap, processes[0].target)
-    still_running = [process for process in children if process.is_running()]
+    children = [processes[0].tap, processes[0].target]
+    _, still_running = psutil.wait_procs(children, timeout=10)
     return InterruptedRun(str(failure.value), log.read_text(), still_running)
 
 
