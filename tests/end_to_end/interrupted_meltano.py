@@ -14,6 +14,7 @@ import pytest
 
 from harness.meltano import Pipeline, PipelineError, sandbox_settings
 from harness.postgres import Postgres
+from harness.processes import GRACE_SECONDS
 from kombo_sandbox import Sandbox
 from tests.end_to_end.changing_sandbox import PAGE_SIZE, STREAMS, change_records, skip_lookback
 from tests.tap_run import catalog_with
@@ -26,6 +27,13 @@ class Processes:
     meltano: psutil.Process
     tap: psutil.Process
     target: psutil.Process
+
+    def terminate_meltano(self) -> None:
+        """Send SIGTERM to Meltano, and SIGKILL to a target that does not stop, which it awaits."""
+        self.meltano.terminate()
+        # SIGTERM raises an exception in the target, which Python drops if it is collecting garbage.
+        for target in psutil.wait_procs([self.target], timeout=GRACE_SECONDS)[1]:
+            target.kill()
 
     def kill_meltano(self) -> None:
         """Kill Meltano alone, and wait until the tap and the target notice and exit."""
@@ -42,7 +50,7 @@ INTERRUPTIONS: dict[str, Callable[[Processes], object]] = {
     "SIGKILL of the target": lambda processes: processes.target.kill(),
     "SIGKILL of Meltano": Processes.kill_meltano,
     "SIGKILL of all": Processes.kill_all,
-    "SIGTERM of Meltano": lambda processes: processes.meltano.terminate(),
+    "SIGTERM of Meltano": Processes.terminate_meltano,
 }
 
 
