@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from harness.tap import catalog_with, run_tap, settings_for
 from kombo_sandbox import Sandbox
-from tests.tap_run import catalog_with, run_tap, settings_for
 
 DOCS = Path(__file__).parents[1] / "docs"
 

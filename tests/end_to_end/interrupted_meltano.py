@@ -15,9 +15,9 @@ import pytest
 from harness.meltano import Pipeline, PipelineError, sandbox_settings
 from harness.postgres import Postgres
 from harness.processes import GRACE_SECONDS
+from harness.tap import catalog_with
 from kombo_sandbox import Sandbox
 from tests.end_to_end.changing_sandbox import PAGE_SIZE, STREAMS, change_records, skip_lookback
-from tests.tap_run import catalog_with
 
 
 @dataclass(frozen=True)

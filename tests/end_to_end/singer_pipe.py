@@ -16,9 +16,9 @@ from typing import Any
 
 from harness.postgres import Postgres
 from harness.processes import GRACE_SECONDS, running, stop_group
+from harness.tap import catalog_with, settings_for
 from kombo_sandbox import Sandbox
 from tests.end_to_end.changing_sandbox import compare_tables
-from tests.tap_run import catalog_with, settings_for
 
 BIN = Path(sys.executable).parent
 

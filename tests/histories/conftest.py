@@ -14,7 +14,6 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from kombo_sandbox import Sandbox
 from tests.histories.history import History
-from tests.warm_tap import WarmTap
 
 SOAK_MINUTES = float(os.environ.get("SOAK_MINUTES", "0"))
 
@@ -41,17 +40,11 @@ def small_sandbox() -> Iterator[Sandbox]:
         yield sandbox
 
 
-@pytest.fixture(scope="module")
-def tap() -> Iterator[WarmTap]:
-    with WarmTap() as tap:
-        yield tap
-
-
 @pytest.fixture
-def run_histories(small_sandbox: Sandbox, tap: WarmTap) -> RunHistories:
+def run_histories(small_sandbox: Sandbox) -> RunHistories:
     def run(kind: type[History]) -> None:
         # Hypothesis accepts any function that returns a state machine, unlike its annotation.
-        new_history: Any = lambda: kind(small_sandbox, tap)  # noqa: E731
+        new_history: Any = lambda: kind(small_sandbox)  # noqa: E731
         deadline = time.monotonic() + 60 * SOAK_MINUTES
         run_state_machine_as_test(new_history, settings=FEW)
         while time.monotonic() < deadline:

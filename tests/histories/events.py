@@ -34,8 +34,7 @@ SKIPPED = {424, 425}
 TRUNCATED_JSON = '{"status":"success","data":{"next":null,"results":[{"id":"trunc'
 TRANSIENT_ERRORS: dict[str, dict[str, Any]] = {
     "503": {"status": 503},
-    "429": {"status": 429, "headers": {"ratelimit-reset": "1"}},
-    "429 with a reset in the past": {"status": 429, "headers": {"ratelimit-reset": "0"}},
+    "429": {"status": 429, "headers": {"ratelimit-reset": "0.05"}},
     "closed connection": {"close": True},
     "truncated response": {"cut_body": 0.6},
     "missing body": {"cut_body": 0.0},

@@ -8,19 +8,22 @@ without errors, after which the target holds exactly the records of the sandbox.
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import product
 from typing import Any
+from unittest import mock
 
+import time_machine
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from harness import PROJECT
 from harness.comparison import changed_records, expected_record, tables
+from harness.tap import TapRun, catalog_with, machine, quick_retries, run_tap, settings_for
 from kombo_sandbox import Sandbox, SandboxError
+from tap_kombo import writer
 from tap_kombo.times import format_time, parse_time
 from tests.histories.events import (
     DAY,
@@ -45,8 +48,6 @@ from tests.histories.events import (
 from tests.histories.run_check import Key, RunCheck, bookmark_of, partitions
 from tests.histories.stale_copies import without_stale_copies
 from tests.histories.target import Target
-from harness.tap import TapRun, catalog_with, settings_for
-from tests.warm_tap import Machine, Speedup, WarmTap
 
 TABLES = {table.name: table for table in tables(PROJECT / "catalog.json")}
 
@@ -104,14 +105,12 @@ class History(RuleBasedStateMachine):
 
     Args:
         sandbox: The sandbox; it is reset.
-        tap: Runs the tap.
     """
 
-    def __init__(self, sandbox: Sandbox, tap: WarmTap) -> None:
+    def __init__(self, sandbox: Sandbox) -> None:
         super().__init__()
         sandbox.reset()
         self.sandbox = sandbox
-        self.tap = tap
         self.target = Target()
         self.integration_ids = sandbox.integration_ids
         self.lookback_seconds = 0
@@ -251,14 +250,17 @@ class History(RuleBasedStateMachine):
         if options.start_date_age is not None:
             self.start_date = format_time(now - timedelta(seconds=options.start_date_age))
             settings["start_date"] = self.start_date
-        run = self.tap.run(
-            settings,
-            catalog=CATALOG,
-            state=before,
-            machine=Machine(now.timestamp() + options.clock_offset, options.time_zone),
-            speedup=Speedup(options.state_interval),
-            stop_when=None if stop_after is None else self._is_hanging,
-        )
+        with (
+            machine(now.timestamp() + options.clock_offset, options.time_zone),
+            mock.patch.object(writer, "STATE_INTERVAL", options.state_interval),
+            quick_retries(),
+        ):
+            run = run_tap(
+                settings,
+                catalog=CATALOG,
+                state=before,
+                stop_when=None if stop_after is None else self._is_hanging,
+            )
         check = RunCheck(
             run,
             before,
@@ -286,7 +288,7 @@ class History(RuleBasedStateMachine):
 
     def _is_hanging(self) -> bool:
         """Return whether a request has had no response for a while."""
-        latest = time.time() - 0.1
+        latest = time_machine.escape_hatch.time.time() - 0.1
         return any(r.ended is None and r.started < latest for r in self.sandbox.requests())
 
     def _schedule(self, events: Sequence[Event]) -> None:

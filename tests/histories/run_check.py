@@ -12,10 +12,10 @@ from typing import Any
 
 from jsonschema import Draft7Validator
 
+from harness.tap import TapRun
 from kombo_sandbox import Request
 from tap_kombo.times import parse_time
 from tests.histories.events import FAILURES, INVALID_API_KEY, PATHS, SKIPPED, STREAMS
-from harness.tap import TapRun
 
 TOLERANCE = timedelta(seconds=30)
 """How far a bookmark may be behind the first response: `Date` has whole seconds, and the tap

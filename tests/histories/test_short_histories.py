@@ -15,12 +15,11 @@ from tests.histories.events import (
     TransientError,
 )
 from tests.histories.history import HistoryWithErrors, RunOptions
-from tests.warm_tap import WarmTap
 
 
 @pytest.fixture
-def history(small_sandbox: Sandbox, tap: WarmTap) -> HistoryWithErrors:
-    return HistoryWithErrors(small_sandbox, tap)
+def history(small_sandbox: Sandbox) -> HistoryWithErrors:
+    return HistoryWithErrors(small_sandbox)
 
 
 def set_order(history: HistoryWithErrors, order: str) -> None:
