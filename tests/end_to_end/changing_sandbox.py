@@ -42,7 +42,7 @@ def change_records(sandbox: Sandbox) -> None:
         sandbox.change_nested(stream, count=2)
         sandbox.delete(stream, count=2)
         sandbox.restore(stream)
-        sandbox.anonymise(stream)
+        sandbox.anonymize(stream)
         sandbox.add(stream, count=2)
     sandbox.change("hris_skills")
 

@@ -111,7 +111,7 @@ Event = RecordChange | ClockAdvance | TransientError | ExpiredCursor | Persisten
 MAX_INTEGRATIONS = 3
 
 # "change" and "add" are twice as likely as the others.
-OPERATIONS = ["change", "change_nested", "delete", "anonymise", "restore", "add", "change", "add"]
+OPERATIONS = ["change", "change_nested", "delete", "anonymize", "restore", "add", "change", "add"]
 
 operations = st.sampled_from(OPERATIONS)
 streams = st.sampled_from(list(PATHS))

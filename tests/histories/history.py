@@ -375,7 +375,7 @@ def _is_possible(operation: str, record: Mapping[str, Any]) -> bool:
     is_anonymized = record["remote_id"] is None
     is_deleted = record["remote_deleted_at"] is not None
     match operation:
-        case "anonymise":
+        case "anonymize":
             return not is_anonymized
         case "restore":
             return is_deleted and not is_anonymized

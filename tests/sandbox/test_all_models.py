@@ -218,7 +218,7 @@ def test_records_can_be_driven(asking: dict[str | None, Client], model: Model) -
     assert added not in ids(walk(client, model))
     sandbox.restore(model.id, ids=[added], integration_id=integration_id)
     assert added in ids(walk(client, model))
-    sandbox.anonymise(model.id, ids=[added], integration_id=integration_id)
+    sandbox.anonymize(model.id, ids=[added], integration_id=integration_id)
     if model.listing.tracks_changes:
         kept = {"id", "changed_at", "remote_deleted_at"}
         assert {name for name, value in now()[added].items() if value is not None} == kept

@@ -163,10 +163,10 @@ def test_a_deleted_record_is_hidden_and_counts_as_changed(client: Client, model:
 
 
 @pytest.mark.parametrize("model", PATHS)
-def test_an_anonymised_record_has_nothing_but_its_marks(client: Client, model: str) -> None:
+def test_an_anonymized_record_has_nothing_but_its_marks(client: Client, model: str) -> None:
     fields = client.held(model)[0].keys()
     since = moments_later(client)
-    [id_] = client.sandbox.anonymise(model, integration_id=client.integration_id)
+    [id_] = client.sandbox.anonymize(model, integration_id=client.integration_id)
     assert id_ not in client.ids(model)
     assert found(client, model, since) == {id_}
     record = client.record(model, id_)
@@ -178,11 +178,11 @@ def test_an_anonymised_record_has_nothing_but_its_marks(client: Client, model: s
     }
 
 
-def test_an_anonymised_record_keeps_the_time_of_its_deletion(client: Client) -> None:
+def test_an_anonymized_record_keeps_the_time_of_its_deletion(client: Client) -> None:
     ids = client.sandbox.delete("ats_offers", integration_id=client.integration_id)
     deleted = client.record("ats_offers", ids[0])["remote_deleted_at"]
     client.sandbox.advance(14 * 86_400)
-    assert client.sandbox.anonymise("ats_offers", ids=ids) == ids
+    assert client.sandbox.anonymize("ats_offers", ids=ids) == ids
     assert client.record("ats_offers", ids[0])["remote_deleted_at"] == deleted
 
 

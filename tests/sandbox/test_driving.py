@@ -143,7 +143,7 @@ def test_records_are_driven_by_command(client: Client, capsys: pytest.CaptureFix
         *run(client.sandbox, capsys, "change", *driven, "--count", "2"),
         *run(client.sandbox, capsys, "change-nested", *driven),
         *run(client.sandbox, capsys, "delete", *driven),
-        *run(client.sandbox, capsys, "anonymise", *driven),
+        *run(client.sandbox, capsys, "anonymize", *driven),
         *run(client.sandbox, capsys, "add", *driven),
     ]
     assert client.ids("ats_offers", updated_after=since, include_deleted="true") == set(ids)

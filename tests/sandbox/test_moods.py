@@ -131,14 +131,14 @@ def test_a_scheduled_operation_happens_before_its_request_is_answered(client: Cl
 
 def test_what_is_due_together_happens_in_the_order_of_scheduling(client: Client) -> None:
     one = client.held("ats_offers", include_deleted=False)[0]["id"]
-    for operation in ("delete", "restore", "restore", "anonymise"):
+    for operation in ("delete", "restore", "restore", "anonymize"):
         client.sandbox.schedule(operation, before_request=1, model="ats_offers", ids=[one])
     client.get("/ats/offers")
     assert client.sandbox.happened() == [
         Happening("delete", [one], None),
         Happening("restore", [one], None),
         Happening("restore", None, "ats_offers has only 0 such records, not 1"),
-        Happening("anonymise", [one], None),
+        Happening("anonymize", [one], None),
     ]
 
 

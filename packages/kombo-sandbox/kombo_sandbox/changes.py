@@ -1,4 +1,4 @@
-"""What happens to records while Kombo is being read: changed, deleted, anonymised, added."""
+"""What happens to records while Kombo is being read: changed, deleted, anonymized, added."""
 
 import json
 import random
@@ -11,14 +11,14 @@ from kombo_sandbox.clock import Clock, iso
 from kombo_sandbox.integrations import TOOLS, Integration
 from kombo_sandbox.models import MODELS, SERVED, Model
 from kombo_sandbox.seed import Seeder
-from kombo_sandbox.store import ANONYMISED, DELETED, LIVE, Record, Row, Store
+from kombo_sandbox.store import ANONYMIZED, DELETED, LIVE, Record, Row, Store
 from kombo_sandbox.tenant import Tenant
 from kombo_sandbox.touching import shows_counting
 
 # Records that can be given new values: what was put in word for word stays as it is.
 _CHANGEABLE = "r.state = 0 AND r.body IS NULL"
 _MOST = 1_000_000
-# What an anonymised record still tells.
+# What an anonymized record still tells.
 _KEPT = {"id", "changed_at", "remote_deleted_at"}
 
 
@@ -74,11 +74,11 @@ class Changes:
             self._write(row, {"remote_deleted_at": iso(self._clock.now())}, moved=True)
         return [row.id for row in rows]
 
-    def anonymise(self, choice: Choice) -> list[str]:
+    def anonymize(self, choice: Choice) -> list[str]:
         """What Kombo does 14 days after a deletion; a live record is deleted by it."""
         rows = self._pick(choice, "r.state < 2", self._seeder.rng())
         for row in rows:
-            row.state = ANONYMISED
+            row.state = ANONYMIZED
             own = dict.fromkeys(row.own.keys() - _KEPT)
             deleted = row.own.get("remote_deleted_at") or iso(self._clock.now())
             nested = dict.fromkeys(node.name for node in row.model.nested)
@@ -87,7 +87,7 @@ class Changes:
         return [row.id for row in rows]
 
     def restore(self, choice: Choice) -> list[str]:
-        """Deleted records that are not anonymised come back."""
+        """Deleted records that are not anonymized come back."""
         rows = self._pick(choice, "r.state = 1", self._seeder.rng())
         for row in rows:
             row.state = LIVE

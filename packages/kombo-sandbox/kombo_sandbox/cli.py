@@ -21,7 +21,7 @@ _ON_RECORDS = {
     "change": "change values of records",
     "change-nested": "change only nested data of records",
     "delete": "delete records",
-    "anonymise": "erase the fields of records, as Kombo does 14 days after a deletion",
+    "anonymize": "erase the fields of records, as Kombo does 14 days after a deletion",
     "restore": "restore deleted records",
     "add": "add records",
 }

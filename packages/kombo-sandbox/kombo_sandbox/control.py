@@ -67,7 +67,7 @@ class Control:
             "change": Operation(changes.change, Choice),
             "change_nested": Operation(changes.change_nested, Choice),
             "delete": Operation(changes.delete, Choice),
-            "anonymise": Operation(changes.anonymise, Choice),
+            "anonymize": Operation(changes.anonymize, Choice),
             "restore": Operation(changes.restore, Choice),
             "add": Operation(changes.add),
             "patch": Operation(changes.patch),

@@ -155,7 +155,7 @@ class Handle:
         """Delete live records; returns their ids."""
         return self._ids("delete", model, count, integration_id, ids)
 
-    def anonymise(
+    def anonymize(
         self,
         model: str,
         *,
@@ -164,7 +164,7 @@ class Handle:
         ids: Sequence[str] | None = None,
     ) -> list[str]:
         """Delete records if they are not yet, and empty all their fields; returns their ids."""
-        return self._ids("anonymise", model, count, integration_id, ids)
+        return self._ids("anonymize", model, count, integration_id, ids)
 
     def restore(
         self,

@@ -505,7 +505,7 @@ def _hris_pay_runs(tenant: Tenant, seq: int, linked: Mapping[str, Record]) -> Re
 
 
 def _hris_payslips(tenant: Tenant, seq: int, linked: Mapping[str, Record]) -> Record:
-    # An anonymised pay run has none.
+    # An anonymized pay run has none.
     paid = linked["pay_run"]["totals"] or _totals(0, "EUR")
     return {
         **tenant.identity(seq),

@@ -17,7 +17,7 @@ from kombo_sandbox.touching import Dependent, counting, dependents, settling
 
 Record = dict[str, Any]
 
-LIVE, DELETED, ANONYMISED = range(3)
+LIVE, DELETED, ANONYMIZED = range(3)
 
 _BATCH = 1000
 _COLUMNS = ("seq", "integration", "id", "own", "body", "state", "written_at", "touched_at")
