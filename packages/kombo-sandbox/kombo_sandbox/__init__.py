@@ -1,6 +1,6 @@
-"""A local server with Kombo's API and generated data that tests can change and make fail."""
+"""A local server with Kombo's API and generated data, for tests."""
 
-from kombo_sandbox.handle import Handle, Happening, Request, SandboxError
+from kombo_sandbox.handle import Handle, Request, SandboxError, ScheduledResult
 from kombo_sandbox.sandbox import Sandbox
 
-__all__ = ["Handle", "Happening", "Request", "Sandbox", "SandboxError"]
+__all__ = ["Handle", "Request", "Sandbox", "SandboxError", "ScheduledResult"]

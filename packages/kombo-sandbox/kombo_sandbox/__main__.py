@@ -1,4 +1,4 @@
-"""``python -m kombo_sandbox``."""
+"""`python -m kombo_sandbox`."""
 
 import sys
 

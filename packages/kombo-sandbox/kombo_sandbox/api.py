@@ -1,4 +1,4 @@
-"""Kombo's endpoints: who may ask, for what, and the envelope of the answer."""
+"""Kombo's endpoints: authentication, query parameters and the envelope of responses."""
 
 import traceback
 from collections.abc import Awaitable, Callable
@@ -14,17 +14,17 @@ from kombo_sandbox.errors import KomboError, envelope
 from kombo_sandbox.filters import IDS, Filter
 from kombo_sandbox.integrations import Integration, details
 from kombo_sandbox.models import SERVED, Model
-from kombo_sandbox.world import World
+from kombo_sandbox.state import State
 
 JSON = "application/json; charset=utf-8"
 
 
 class Kombo:
-    """The endpoints over one world."""
+    """The endpoints."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._store = world.store
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._store = state.store
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -45,33 +45,33 @@ class Kombo:
     def _listing(self, model: Model) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             self._authenticate(request)
-            self._world.schedule.request_came()
-            named = request.path_params.get("integration_id")
-            integration = self._find(named or request.headers.get("x-integration-id"))
+            self._state.schedule.count_request()
+            in_path = request.path_params.get("integration_id")
+            integration = self._find(in_path or request.headers.get("x-integration-id"))
             integration.check_readable(model)
             return self._list(model, integration, Query(request, model))
 
         return endpoint
 
     def _authenticate(self, request: Request) -> None:
-        if request.headers.get("authorization") != f"Bearer {self._world.api_key}":
+        if request.headers.get("authorization") != f"Bearer {self._state.api_key}":
             raise KomboError("PLATFORM.AUTHENTICATION_INVALID", "The API key is not valid.")
 
     def _find(self, integration_id: str | None) -> Integration:
         if not integration_id:
             raise KomboError("PLATFORM.INPUT_INVALID", "The header X-Integration-Id is missing.")
         if integration_id not in self._store.integrations:
-            message = f'There is no integration "{integration_id}".'
+            message = f'The integration "{integration_id}" was not found.'
             raise KomboError("PLATFORM.INTEGRATION_NOT_FOUND", message)
         return self._store.integrations[integration_id]
 
     def _list(self, model: Model, integration: Integration, query: "Query") -> Response:
-        now = self._world.clock.now()
-        behaviour = self._world.behaviour
-        order, after = behaviour.order, None
+        now = self._state.clock.now()
+        options = self._state.listing
+        order, after = options.order, None
         if query.cursor is not None:
             try:
-                order, after = self._world.cursors.read(query.cursor, model.id, integration.id, now)
+                order, after = self._state.cursors.read(query.cursor, model.id, integration.id, now)
             except ValueError as error:
                 raise invalid("cursor", str(error)) from error
         conditions: list[str] = []
@@ -79,8 +79,8 @@ class Kombo:
         if not query.include_deleted:
             conditions.append("r.state = 0")
         if query.updated_after is not None:
-            than = ">" if behaviour.strict else ">="
-            conditions.append(f"r.touched_at {than} :updated_after")
+            operator = ">" if options.strict else ">="
+            conditions.append(f"r.touched_at {operator} :updated_after")
             values["updated_after"] = query.updated_after
         for one, value in query.filters.items():
             if one.name in integration.unsupported_filters:
@@ -99,38 +99,37 @@ class Kombo:
             limit=-1 if query.page_size is None else query.page_size + 1,
             conditions=conditions,
             values=values,
-            sparse=behaviour.sparse,
+            sparse=options.sparse,
         )
-        following = None
+        next_cursor = None
         if query.page_size is not None and len(page) > query.page_size:
             page.pop()
-            place = page[-1][0]
-            following = self._world.cursors.issue(model.id, integration.id, order, place, now)
-        return _page(model, [body for _, body in page if body is not None], following)
+            last = page[-1][0]
+            next_cursor = self._state.cursors.issue(model.id, integration.id, order, last, now)
+        return _page(model, [body for _, body in page if body is not None], next_cursor)
 
     def _check_known(self, model: Model, integration: Integration, ids: str) -> None:
-        unknown = self._store.unknown_ids(model, integration.seq, ids)
-        if unknown:
-            message = f"The integration has no {model.id} with the id {unknown[0]}."
+        if unknown := self._store.unknown_ids(model, integration.seq, ids):
+            message = f"{model.id}: the id {unknown[0]} was not found."
             raise KomboError("PLATFORM.INPUT_INVALID", message, status=404)
 
 
 class Query:
     """The query parameters of a list endpoint.
 
-    Nothing is remembered from the page before: what is not sent with a cursor does not apply.
+    A cursor does not contain parameters: they must be sent with every page.
     """
 
     def __init__(self, request: Request, model: Model) -> None:
-        given = request.query_params.multi_items()
-        self._given = dict(given)
+        sent = request.query_params.multi_items()
+        self._sent = dict(sent)
         listing = model.listing
-        if len(self._given) != len(given):
-            raise KomboError("PLATFORM.INPUT_INVALID", "A parameter was given twice.")
+        if len(self._sent) != len(sent):
+            raise KomboError("PLATFORM.INPUT_INVALID", "A parameter was sent twice.")
         self.cursor = None
         self.page_size = None
         if listing.largest_page is not None:
-            self.cursor = self._given.pop("cursor", None)
+            self.cursor = self._sent.pop("cursor", None)
             self.page_size = self._size(listing.largest_page)
         self.include_deleted = self.ignore_unsupported_filters = False
         self.updated_after = None
@@ -143,31 +142,31 @@ class Query:
             value = self._read(one.name, one.read)
             if value is not None:
                 self.filters[one] = value
-        if self._given:
-            raise invalid(next(iter(self._given)), f"is no parameter of {model.path}")
+        if self._sent:
+            raise invalid(next(iter(self._sent)), f"is not supported by {model.path}")
 
     def _read(self, name: str, read: Callable[[str], str]) -> str | None:
-        text = self._given.pop(name, None)
+        text = self._sent.pop(name, None)
         try:
             return None if text is None else read(text)
         except ValueError as error:
             raise invalid(name, str(error)) from error
 
     def _size(self, largest: int) -> int:
-        text = self._given.pop("page_size", "100")
+        text = self._sent.pop("page_size", "100")
         if not (text.isascii() and text.isdigit() and 1 <= int(text) <= largest):
             raise invalid("page_size", f"must be a number from 1 to {largest}")
         return int(text)
 
     def _flag(self, name: str) -> bool:
-        text = self._given.pop(name, "false")
+        text = self._sent.pop(name, "false")
         if text not in {"true", "false"}:
             raise invalid(name, "must be true or false")
         return text == "true"
 
 
-def invalid(parameter: str, what: str) -> KomboError:
-    return KomboError("PLATFORM.INPUT_INVALID", f"The parameter {parameter} {what}.")
+def invalid(parameter: str, reason: str) -> KomboError:
+    return KomboError("PLATFORM.INPUT_INVALID", f"The parameter {parameter} {reason}.")
 
 
 def error_response(error: KomboError) -> Response:
@@ -178,8 +177,8 @@ def _success(data: dict[str, Any]) -> Response:
     return JSONResponse({"status": "success", "data": data})
 
 
-def _page(model: Model, records: list[bytes], following: str | None) -> Response:
-    cursor = b"null" if following is None else b'"' + following.encode() + b'"'
+def _page(model: Model, records: list[bytes], next_cursor: str | None) -> Response:
+    cursor = b"null" if next_cursor is None else b'"%b"' % next_cursor.encode()
     data = model.listing.data % {b"next": cursor, b"records": b",".join(records)}
     return Response(b'{"status":"success","data":%b}' % data, media_type=JSON)
 

@@ -1,4 +1,4 @@
-"""The command ``kombo-sandbox``: start a sandbox, or change one that is running."""
+"""The command `kombo-sandbox`: start a sandbox, or control a running one."""
 
 import argparse
 import json
@@ -12,20 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from kombo_sandbox.handle import Handle, SandboxError
-from kombo_sandbox.models import CATEGORIES
-from kombo_sandbox.sandbox import DEFAULT_KEY
 
 _PORT = 8400
 
-_ON_RECORDS = {
+_RECORD_COMMANDS = {
     "change": "change values of records",
     "change-nested": "change only nested data of records",
     "delete": "delete records",
-    "anonymize": "erase the fields of records, as Kombo does 14 days after a deletion",
+    "anonymize": "set all fields to null, as Kombo does 14 days after a deletion",
     "restore": "restore deleted records",
     "add": "add records",
 }
-_ON_THE_WHOLE = {
+_OTHER_COMMANDS = {
     "state": "print the API key and the integrations",
     "clock": "print the time of the sandbox's clock",
     "requests": "list the requests received so far",
@@ -58,13 +56,56 @@ def _parser() -> argparse.ArgumentParser:
         prog="kombo-sandbox", description="A local server with Kombo's API."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    serve = commands.add_parser("serve", help="start a sandbox and keep it running")
+    _add_serve(commands)
+    for name, description in _RECORD_COMMANDS.items():
+        command = _add_control(commands, name, description)
+        command.add_argument("model", help="a model, such as ats_offers")
+        command.add_argument(
+            "--integration", dest="integration_id", help="only records of this integration"
+        )
+        command.add_argument("--count", type=int, default=1, help="number of records")
+        if name != "add":
+            command.add_argument(
+                "--ids",
+                type=lambda text: text.split(","),
+                help="comma-separated ids of the records",
+            )
+    for name, description in _OTHER_COMMANDS.items():
+        _add_control(commands, name, description)
+    advance = _add_control(commands, "advance", "move the sandbox's clock by some seconds")
+    advance.add_argument("seconds", type=float)
+    fault = _add_control(commands, "fault", "let requests fail")
+    fault.argument_default = argparse.SUPPRESS
+    option = fault.add_argument
+    option("--path", help="only this path, such as /ats/offers")
+    option("--integration", dest="integration_id", help="only for this integration")
+    option("--skip", type=int, help="requests that succeed first")
+    option("--count", type=int, help="requests that fail; all by default")
+    option("--status", type=int, help="HTTP status of the response")
+    option("--code", help="Kombo's error code in the response")
+    option("--log-url", help="log_url of the error")
+    option("--body", help="body of the response")
+    option("--content-type", help="content type of --body")
+    option("--delay", type=float, help="seconds before the response")
+    option("--cut-body", type=float, help="bytes after which the body ends, or a fraction below 1")
+    option("--hang", action="store_true", help="never respond")
+    option("--close", action="store_true", help="close the connection instead of responding")
+    option("--expired-cursor", action="store_true", help="reject cursors as expired")
+    return parser
+
+
+def _add_serve(commands: Any) -> None:
+    serve = commands.add_parser(
+        "serve",
+        help="start a sandbox and keep it running",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
     serve.set_defaults(run=_serve)
     option = serve.add_argument
     option("--host", default="127.0.0.1", help="name or address to listen on")
     option("--port", type=int, default=_PORT, help="port to listen on; 0 for any free port")
     option("--data", type=Path, help="SQLite file for the data; an existing one is reused")
-    option("--key", default=DEFAULT_KEY, help="valid API key")
+    option("--api-key", default="ks_sandbox_1", help="valid API key")
     option("--seed", type=int, default=1, help="seed of the generated data")
     option("--integrations", type=int, default=3, help="integrations of each category")
     option("--offers", default="100", help="offers per integration, or comma-separated numbers")
@@ -96,67 +137,26 @@ def _parser() -> argparse.ArgumentParser:
     )
     option("--until-eof", action="store_true", help="stop at the end of stdin")
 
-    for name, what in _ON_RECORDS.items():
-        command = _driving(commands, name, what)
-        command.add_argument("model", help="a model, such as ats_offers")
-        command.add_argument(
-            "--integration", dest="integration_id", help="only records of this integration"
-        )
-        command.add_argument("--count", type=int, default=1, help="number of records")
-        if name != "add":
-            command.add_argument(
-                "--ids",
-                type=lambda text: text.split(","),
-                help="comma-separated ids of the records",
-            )
-    for name, what in _ON_THE_WHOLE.items():
-        _driving(commands, name, what)
-    _driving(commands, "advance", "move the sandbox's clock by some seconds").add_argument(
-        "seconds", type=float
-    )
-    _fault(_driving(commands, "fault", "make requests fail"))
-    return parser
 
-
-def _fault(command: argparse.ArgumentParser) -> None:
-    command.argument_default = argparse.SUPPRESS
-    option = command.add_argument
-    option("--path", help="only this path, such as /ats/offers")
-    option("--integration", dest="integration_id", help="only for this integration")
-    option("--skip", type=int, help="requests that succeed first")
-    option("--count", type=int, help="requests that fail; all by default")
-    option("--status", type=int, help="HTTP status of the response")
-    option("--code", help="Kombo's error code in the response")
-    option("--log-url", help="log_url of the error")
-    option("--body", help="body of the response")
-    option("--content-type", help="content type of --body")
-    option("--delay", type=float, help="seconds before the response")
-    option("--cut-body", type=float, help="bytes after which the body ends, or a fraction below 1")
-    option("--hang", action="store_true", help="never respond")
-    option("--close", action="store_true", help="close the connection instead of responding")
-    option("--expired-cursor", action="store_true", help="reject cursors as expired")
-
-
-def _driving(commands: Any, name: str, what: str) -> argparse.ArgumentParser:
-    command: argparse.ArgumentParser = commands.add_parser(name, help=what)
+def _add_control(commands: Any, name: str, description: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(name, help=description)
     command.add_argument("--url", default=f"http://127.0.0.1:{_PORT}", help="URL of the sandbox")
-    command.set_defaults(run=_drive, operation=name.replace("-", "_"))
+    command.set_defaults(run=_control, operation=name.replace("-", "_"))
     return command
 
 
-def _drive(options: dict[str, Any]) -> None:
+def _control(options: dict[str, Any]) -> None:
     url, operation = options.pop("url"), options.pop("operation")
     result = Handle(url).call(operation, **options)
     for one in result if isinstance(result, list) else [result]:
         if one is not None:
-            _say(one if isinstance(one, str) else json.dumps(one))
+            _print(one if isinstance(one, str) else json.dumps(one))
 
 
 def _serve(options: dict[str, Any]) -> None:
     # Imported here because only this command needs the dependencies.
     from kombo_sandbox import server  # noqa: PLC0415
-    from kombo_sandbox.cursors import Cursors  # noqa: PLC0415
-    from kombo_sandbox.world import Beginning, Behaviour, World, open_store  # noqa: PLC0415
+    from kombo_sandbox.state import Setup, open_state  # noqa: PLC0415
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit())
@@ -166,59 +166,46 @@ def _serve(options: dict[str, Any]) -> None:
         tempfile.TemporaryDirectory(prefix="kombo-sandbox-") as directory,
         server.listen(options["host"], options["port"]) as listener,
     ):
-        beginning = Beginning(
-            sizes=_sizes(options),
-            clock=options["clock"],
-            rate_limit=options["rate_limit"],
-            rate_window=options["rate_window"],
-            behaviour=Behaviour(strict=options["strict"]),
-        )
-        store, clock, seeder = open_store(
+        state = open_state(
             options["data"] or Path(directory, "data.sqlite"),
             seed=options["seed"],
-            beginning=beginning,
-        )
-        world = World(
-            store=store,
-            clock=clock,
-            seeder=seeder,
-            cursors=Cursors(store.setting("cursor_key"), options["cursor_lifetime"]),
-            beginning=beginning,
-            api_key=options["key"],
+            setup=Setup(
+                sizes=_sizes(options),
+                clock=options["clock"],
+                rate_limit=options["rate_limit"],
+                rate_window=options["rate_window"],
+                strict=options["strict"],
+            ),
+            cursor_lifetime=options["cursor_lifetime"],
+            api_key=options["api_key"],
             latency=options["latency"],
         )
-        url = f"{server.url_of(listener)}/v1"
-        hosts = {options["host"].lower(), listener.getsockname()[0]}
-
         settings = {
-            "api_url": url,
-            "api_key": world.api_key,
-            "integration_ids": list(store.integrations),
+            "api_url": f"{server.url_of(listener)}/v1",
+            "api_key": state.api_key,
+            "integration_ids": list(state.store.integrations),
         }
         if options["write_config"]:
             _write_config(options["write_config"], settings)
-
-        def ready() -> None:
-            _say(_announcement(settings, options))
-
-        app = server.application(world, hosts=hosts, gzip=options["gzip"])
-        server.run(app, listener, ready)
-        store.close()
+        hosts = {options["host"].lower(), listener.getsockname()[0]}
+        app = server.application(state, hosts=hosts, gzip=options["gzip"])
+        server.run(app, listener, lambda: _print(_ready_message(settings, options)))
+        state.store.close()
 
 
 def _write_config(path: Path, settings: Mapping[str, Any]) -> None:
-    """Write settings for ``tap-kombo --config`` that only this user can read."""
+    """Write settings for `tap-kombo --config` that only this user can read."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
-            # The file may have existed with other permissions.
+            # An existing file can have other permissions.
             path.chmod(0o600)
             file.write(json.dumps(settings, indent=2) + "\n")
     except OSError as error:
         raise ValueError(f"cannot write {path}: {error.strerror}") from error
 
 
-def _announcement(settings: Mapping[str, Any], options: Mapping[str, Any]) -> str:
+def _ready_message(settings: Mapping[str, Any], options: Mapping[str, Any]) -> str:
     url, key, ids = settings["api_url"], settings["api_key"], settings["integration_ids"]
     if options["json"]:
         return json.dumps({"url": url, "api_key": key, "integration_ids": ids})
@@ -231,7 +218,9 @@ def _announcement(settings: Mapping[str, Any], options: Mapping[str, Any]) -> st
 
 
 def _sizes(options: dict[str, Any]) -> list[tuple[str, int]]:
-    """The category of each integration, and its size."""
+    """Return the category and the size of each integration."""
+    from kombo_sandbox.models import CATEGORIES  # noqa: PLC0415 - only `serve` needs the models
+
     offers = [int(size) for size in options["offers"].split(",")]
     integrations, employees = options["integrations"], options["employees"]
     if len(offers) == 1:
@@ -240,8 +229,7 @@ def _sizes(options: dict[str, Any]) -> list[tuple[str, int]]:
         raise ValueError(f"--offers has {len(offers)} numbers for {integrations} integrations")
     categories = options["categories"].split(",")
     if unknown := set(categories) - set(CATEGORIES):
-        known = ", ".join(CATEGORIES)
-        raise ValueError(f"there is no category {unknown.pop()!r}, but {known}")
+        raise ValueError(f"--categories: {unknown.pop()!r} is not one of {', '.join(CATEGORIES)}")
     return [
         (category, size if category == "ATS" or employees is None else employees)
         for category in categories
@@ -249,6 +237,6 @@ def _sizes(options: dict[str, Any]) -> list[tuple[str, int]]:
     ]
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()

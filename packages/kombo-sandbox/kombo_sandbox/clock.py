@@ -1,11 +1,11 @@
-"""The sandbox's own clock, and the one way in which Kombo writes a time."""
+"""The sandbox's clock, and Kombo's format of times."""
 
 import re
 import time
 from datetime import UTC, datetime
 
-# Kombo's document gives this pattern for dates in queries: UTC only, no offsets.
-_WRITTEN = re.compile(r"\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}(\.\d+)?)?Z?")
+# The pattern of dates in Kombo's OpenAPI document: UTC only, no offsets.
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}(\.\d+)?)?Z?")
 
 # Records have times some years before and after the clock's.
 _END = datetime(3000, 1, 1, tzinfo=UTC).timestamp()
@@ -18,29 +18,29 @@ class Clock:
         self.offset = offset
 
     def move(self, seconds: float) -> None:
-        """Move the clock; ValueError if it would leave the years 1970 to 2999."""
+        """Move the clock; raises ValueError if it would leave the years 1970 to 2999."""
         if not 0 <= time.time() + self.offset + seconds < _END:
             raise ValueError("the clock must stay between the years 1970 and 2999")
         self.offset += seconds
 
     def now(self) -> int:
-        """Milliseconds since 1970."""
+        """Return milliseconds since 1970."""
         return int((time.time() + self.offset) * 1000)
 
 
 def iso(moment: int) -> str:
-    """Milliseconds since 1970 as ``YYYY-MM-DDTHH:mm:ss.sssZ``."""
+    """Format milliseconds since 1970 as `YYYY-MM-DDTHH:mm:ss.sssZ`."""
     return datetime.fromtimestamp(moment / 1000, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def day(moment: int) -> str:
-    """Milliseconds since 1970 as ``YYYY-MM-DD``."""
+    """Format milliseconds since 1970 as `YYYY-MM-DD`."""
     return iso(moment)[:10]
 
 
 def moment(text: str) -> int:
-    """The reverse of ``iso``, from all that Kombo accepts; ValueError for anything else."""
-    if not _WRITTEN.fullmatch(text):
+    """Parse a date or time in a format that Kombo accepts; raises ValueError for others."""
+    if not _DATE.fullmatch(text):
         raise ValueError("must be a date like 2026-01-31T12:00:00.000Z")
     parsed = datetime.fromisoformat(text.removesuffix("Z")).replace(tzinfo=UTC)
     return int(parsed.replace(microsecond=0).timestamp()) * 1000 + parsed.microsecond // 1000

@@ -1,64 +1,39 @@
-"""What can go wrong on purpose: faults, each for certain requests and a number of times."""
+"""Faults: the requests that fail, and how."""
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import Annotated
 
-from kombo_sandbox.arguments import check_range
+from msgspec import Meta, Struct, field
 
 _MOST = 1_000_000_000
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
 
+_Seconds = Annotated[float, Meta(ge=0, le=_MOST)]
 
-@dataclass
-class Fault:
-    """Which requests fail, and how.
 
-    Attributes:
-        path: only this path, without ``/v1`` (None: all).
-        integration_id: only requests for this integration (None: all).
-        skip: so many requests that fit pass first.
-        count: so many requests that fit then fail (None: all that follow).
-        delay: seconds to wait first; with nothing else, the answer itself is the true one.
-        hang: no answer, ever; the connection stays open.
-        close: no answer; the connection breaks.
-        expired_cursor: requests with a cursor are told that it has expired; others do not fit.
-        status: HTTP status of the answer.
-        code: Kombo's error code in the answer.
-        log_url: ``log_url`` of that error, instead of a made-up one.
-        body: text of the answer, instead of Kombo's envelope.
-        content_type: of the answer with ``body``.
-        headers: more headers for the answer, also for a true one.
-        cut_body: send only so many bytes (an integer) or that part (below 1) of the body, then
-            break the connection.
-    """
+class Fault(Struct, forbid_unknown_fields=True):
+    """A fault; `kombo_sandbox.handle.FaultOptions` documents its fields."""
 
     path: str | None = None
     integration_id: str | None = None
-    skip: int = 0
-    count: int | None = None
-    delay: float = 0.0
+    skip: Annotated[int, Meta(ge=0, le=_MOST)] = 0
+    count: Annotated[int, Meta(ge=1, le=_MOST)] | None = None
+    delay: _Seconds = 0.0
     hang: bool = False
     close: bool = False
     expired_cursor: bool = False
-    status: int | None = None
+    status: Annotated[int, Meta(ge=200, le=599)] | None = None
     code: str | None = None
     log_url: str | None = None
     body: str | None = None
     content_type: str = "application/json; charset=utf-8"
     headers: Mapping[str, str] = field(default_factory=dict)
-    cut_body: float | None = None
+    cut_body: _Seconds | None = None
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a fault that could not be sent."""
-        check_range("skip", self.skip, 0, _MOST)
-        check_range("delay", self.delay, 0, _MOST)
-        check_range("cut_body", self.cut_body or 0, 0, _MOST)
-        if self.count is not None:
-            check_range("count", self.count, 1, _MOST)
-        if self.status is not None:
-            check_range("status", self.status, 200, 599)
+        """Raise ValueError for a response that the server cannot send."""
         try:
             (self.body or "").encode()
         except UnicodeEncodeError as error:
@@ -70,31 +45,32 @@ class Fault:
                 raise ValueError("Content-Length must be a number of bytes")
 
     @property
-    def answers(self) -> bool:
-        """Whether it stands in for Kombo's true answer."""
+    def has_response(self) -> bool:
+        """The fault replaces Kombo's response."""
         return (self.status, self.code, self.body) != (None, None, None)
 
-    def left_of(self, length: int) -> int:
-        """How many bytes to send of a body of that length."""
+    def bytes_left(self, length: int) -> int:
+        """Return how many bytes of a body of this length are sent."""
         cut = self.cut_body or 0
         return int(cut if cut >= 1 else cut * length)
 
-    def fits(self, path: str, integration_id: str | None, *, with_cursor: bool) -> bool:
+    def matches(self, path: str, integration_id: str | None, *, has_cursor: bool) -> bool:
         return (
             self.path in (None, path)
             and self.integration_id in (None, integration_id)
-            and (with_cursor or not self.expired_cursor)
+            and (has_cursor or not self.expired_cursor)
         )
 
 
 class Faults:
-    """The faults that wait for requests; the oldest that fits strikes."""
+    """The faults in the order in which they were added."""
 
     def __init__(self) -> None:
         self._faults: dict[int, Fault] = {}
         self._last = 0
 
     def add(self, fault: Fault) -> int:
+        """Add a fault, and return its number."""
         self._last += 1
         self._faults[self._last] = fault
         return self._last
@@ -102,10 +78,10 @@ class Faults:
     def clear(self) -> None:
         self._faults.clear()
 
-    def strike(self, path: str, integration_id: str | None, *, with_cursor: bool) -> Fault:
-        """The fault for this request, one that does nothing if there is none."""
+    def take(self, path: str, integration_id: str | None, *, has_cursor: bool) -> Fault:
+        """Return the first fault for a request; one without effect if there is none."""
         for number, fault in self._faults.items():
-            if not fault.fits(path, integration_id, with_cursor=with_cursor):
+            if not fault.matches(path, integration_id, has_cursor=has_cursor):
                 continue
             if fault.skip:
                 fault.skip -= 1

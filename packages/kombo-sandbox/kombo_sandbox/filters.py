@@ -1,4 +1,4 @@
-"""What narrows a list of records: how a query parameter is read, and its meaning in SQL."""
+"""Query parameters that filter a list: parsing, and the condition in SQL."""
 
 # ruff: noqa: S608 - every column in this SQL comes from the table of models
 
@@ -14,47 +14,50 @@ _ID = re.compile(r"[1-9A-HJ-NP-Za-km-z]{24}")
 
 @dataclass(frozen=True)
 class Filter:
-    """A query parameter. ``condition`` is SQL over the row ``r``, the value stands in ``:name``.
+    """A query parameter.
 
-    ``read`` turns the parameter into that value; its ValueError says what is wrong with it.
+    Attributes:
+        name: The parameter.
+        condition: SQL over the row `r`, with the parsed value as `:name`.
+        read: Parses the value; raises ValueError if it is not valid.
     """
 
     name: str
     condition: str
-    read: Callable[[str], str]
+    read: Callable[[str], str] = str
 
 
-def text(value: str) -> str:
-    return value
+def own(name: str) -> str:
+    """Return the SQL for a property of the record itself."""
+    return f"r.own->>'{name}'"
 
 
 def texts(value: str) -> str:
+    """Parse comma-separated texts to a JSON list."""
     return json.dumps(value.split(","))
 
 
+def lowered(value: str) -> str:
+    """Parse comma-separated texts that are compared without regard to case."""
+    return texts(value.casefold())
+
+
 def kombo_ids(value: str) -> str:
-    """Kombo ids, comma-separated, as a JSON list."""
-    ids = value.split(",")
-    for one in ids:
-        if not _ID.fullmatch(one):
-            raise ValueError(f"must hold Kombo ids of 24 characters, not {one!r}")
-    return json.dumps(ids)
+    """Parse comma-separated Kombo ids to a JSON list."""
+    for one in value.split(","):
+        kombo_id(one)
+    return texts(value)
 
 
 def kombo_id(value: str) -> str:
-    """One Kombo id."""
+    """Parse one Kombo id."""
     if not _ID.fullmatch(value):
         raise ValueError(f"must be a Kombo id of 24 characters, not {value!r}")
     return value
 
 
-def lowered(value: str) -> str:
-    """Comma-separated texts whose case does not matter."""
-    return texts(value.casefold())
-
-
 def json_pair(value: str) -> str:
-    """A JSON object with one key."""
+    """Parse a JSON object with one key."""
     try:
         pair = json.loads(value)
     except ValueError:
@@ -64,38 +67,45 @@ def json_pair(value: str) -> str:
     return value
 
 
-def some_of(*known: str) -> Callable[[str], str]:
-    """Reads comma-separated values that are all known."""
-
-    def read(value: str) -> str:
-        if not set(value.split(",")) <= set(known):
-            raise ValueError(f"must be some of {', '.join(known)}, not {value!r}")
-        return texts(value)
-
-    return read
-
-
 def date(value: str) -> str:
+    """Parse a date or time."""
     return iso(moment(value))
 
 
 def among(name: str, column: str, read: Callable[[str], str] = texts) -> Filter:
-    """Keeps the records whose column is one of the given values."""
+    """Match records whose column is one of the values."""
     return Filter(name, f"{column} IN (SELECT value FROM json_each(:{name}))", read)
 
 
-def same(name: str, field: str) -> Filter:
-    """Keeps the records whose own field is the given text, whatever its case."""
-    return Filter(name, f"casefold(r.own->>'{field}') = casefold(:{name})", text)
+def by_ids(name: str) -> Filter:
+    """Match records by the ids in a property: `job_ids` by `job_id`."""
+    return among(name, own(name.removesuffix("s")), kombo_ids)
 
 
-def name_contains(field: str) -> Filter:
-    """Keeps the records in whose own field the text is found, whatever its case."""
-    return Filter(
-        "name_contains", f"instr(casefold(r.own->>'{field}'), casefold(:name_contains))", text
-    )
+def by_enum(name: str, property_name: str, known: str) -> Filter:
+    """Match records whose property is one of the values; `known` separates these by spaces."""
+
+    def read(value: str) -> str:
+        if not set(value.split(",")) <= set(known.split()):
+            raise ValueError(f"must be some of {known}, not {value!r}")
+        return texts(value)
+
+    return among(name, f"ifnull({own(property_name)}, 'null')", read)
+
+
+def since(name: str, property_name: str) -> Filter:
+    """Match records whose time is the value or later."""
+    return Filter(name, f"{own(property_name)} >= :{name}", date)
+
+
+def equals(name: str) -> Filter:
+    """Match records whose property of this name is the value, without regard to case."""
+    return Filter(name, f"casefold({own(name)}) = casefold(:{name})")
 
 
 # Most list endpoints have these two.
 IDS = among("ids", "r.id", kombo_ids)
-REMOTE_IDS = among("remote_ids", "r.own->>'remote_id'")
+REMOTE_IDS = among("remote_ids", own("remote_id"))
+
+NAME_CONTAINS = Filter("name_contains", f"instr(casefold({own('name')}), casefold(:name_contains))")
+EMPLOYEE_ID = Filter("employee_id", f"{own('employee_id')} = :employee_id", kombo_id)

@@ -1,36 +1,36 @@
-"""Driving a running sandbox from Python."""
+"""A client of the control API of a running sandbox."""
 
 import http.client
 import json
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict, Unpack
 from urllib.parse import urlencode, urlsplit
 
 Record = dict[str, Any]
 
 CONTROL_HEADERS = {"X-Kombo-Sandbox": "control"}
-"""Headers of each call of the control API: the form of a web page cannot send them."""
+"""Headers of each call of the control API, which the form of a web page cannot send"""
 
 
 class SandboxError(Exception):
-    """The sandbox could not be started or reached, or could not do what was asked for."""
+    """The sandbox did not start, did not respond, or rejected a call."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request that the sandbox saw under ``/v1``.
+    """A request that the sandbox received under `/v1`.
 
     Attributes:
-        path: without ``/v1``.
-        params: the query parameters.
-        status: of the answer; None while there is none, or if there never was one.
-        answered: when it was answered, by the sandbox's clock, as Kombo writes times; None if it
-            was not.
-        started: when it came, in seconds since 1970 on the machine's clock.
-        ended: when it was over; None while it lasts.
-        headers: in lower case, without the key.
-        connection: the client's port; the same for all requests over one connection.
+        path: The path without `/v1`.
+        integration_id: The integration that it is for.
+        params: The query parameters.
+        status: The HTTP status of the response; None if there is no response.
+        answered: The time of the response by the sandbox's clock; None if there is no response.
+        started: When the request arrived, in seconds since 1970 by the machine's clock.
+        ended: When the response was complete; None if it is not.
+        headers: The headers in lower case, without the API key.
+        connection: The client's port, which identifies the connection.
     """
 
     path: str
@@ -45,12 +45,12 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Happening:
-    """What came of an operation that was scheduled.
+class ScheduledResult:
+    """The result of a scheduled operation.
 
     Attributes:
-        result: what the operation would have returned, had it been called.
-        error: why it could not be done; None if it could.
+        result: The return value of the operation.
+        error: The reason why the operation failed; None if it succeeded.
     """
 
     operation: str
@@ -58,12 +58,88 @@ class Happening:
     error: str | None
 
 
-class Handle:
-    """A sandbox that runs at ``url``.
+class Selection(TypedDict, total=False):
+    """The records that an operation changes.
 
     Attributes:
-        url: the base URL for clients of Kombo, ending with ``/v1``.
-        api_key: the key that is valid.
+        count: Number of random records; by default 1.
+        integration_id: Only records of this integration.
+        ids: These records, instead of random ones.
+    """
+
+    count: int
+    integration_id: str | None
+    ids: Sequence[str] | None
+
+
+class FaultOptions(TypedDict, total=False):
+    """The requests that fail, and how.
+
+    Attributes:
+        integration_id: Only requests for this integration.
+        skip: Number of matching requests that succeed first.
+        count: Number of matching requests that then fail; by default all.
+        delay: Seconds before the response. Without other options, the response is unchanged.
+        hang: Send no response, and keep the connection open.
+        close: Close the connection without a response.
+        expired_cursor: Reject cursors as expired; requests without a cursor do not match.
+        status: HTTP status of the response.
+        code: Kombo's error code in the response.
+        log_url: `log_url` of the error, instead of a generated one.
+        body: Body of the response, instead of Kombo's error.
+        content_type: Content type of `body`.
+        headers: Headers that are added to the response.
+        cut_body: Close the connection after this number of bytes of the body, or after this
+            fraction of it if the value is below 1.
+    """
+
+    integration_id: str | None
+    skip: int
+    count: int | None
+    delay: float
+    hang: bool
+    close: bool
+    expired_cursor: bool
+    status: int | None
+    code: str | None
+    log_url: str | None
+    body: str | None
+    content_type: str
+    headers: Mapping[str, str]
+    cut_body: float | None
+
+
+class IntegrationState(TypedDict, total=False):
+    """The state of an integration.
+
+    Attributes:
+        status: `ACTIVE`, `INACTIVE` or `INVALID`.
+        setup_status: `COMPLETED`, `INCOMPLETE` or `FINAL_SYNC_PENDING`.
+        data_expired_at: When its data became stale.
+        unavailable_models: Models that the tool does not have.
+        disabled_models: Models that are disabled in the scope config.
+        opted_out_models: Models that the customer does not share.
+        unsupported_filters: Query parameters that the tool does not support.
+    """
+
+    status: str | None
+    setup_status: str | None
+    data_expired_at: str | None
+    unavailable_models: Sequence[str] | None
+    disabled_models: Sequence[str] | None
+    opted_out_models: Sequence[str] | None
+    unsupported_filters: Sequence[str] | None
+
+
+class Handle:
+    """A running sandbox.
+
+    Args:
+        url: The URL of the sandbox, with or without `/v1`.
+
+    Attributes:
+        url: The base URL for clients of Kombo, which ends with `/v1`.
+        api_key: The valid API key.
     """
 
     def __init__(self, url: str) -> None:
@@ -81,17 +157,17 @@ class Handle:
     def records(
         self, model: str, integration_id: str | None = None, *, include_deleted: bool = True
     ) -> list[Record]:
-        """All records of a model (of all integrations), as Kombo would answer them now.
+        """Return all records of a model as Kombo returns them, of one or all integrations.
 
-        Beside the models there are ``integrations`` and ``integration_models``: their details.
-        Reading them so is not a request that the sandbox logs.
+        The models `integrations` and `integration_models` are the details of integrations. The
+        request log does not contain this call.
         """
         return list(self.iter_records(model, integration_id, include_deleted=include_deleted))
 
     def iter_records(
         self, model: str, integration_id: str | None = None, *, include_deleted: bool = True
     ) -> Generator[Record, None, None]:
-        """The same one by one, for more records than fit into memory."""
+        """Yield all records of a model, for more of them than fit into memory."""
         query = {"include_deleted": str(include_deleted).lower()}
         if integration_id is not None:
             query["integration_id"] = integration_id
@@ -107,276 +183,155 @@ class Handle:
         finally:
             connection.close()
 
-    def change(
-        self,
-        model: str,
-        *,
-        count: int = 1,
-        integration_id: str | None = None,
-        ids: Sequence[str] | None = None,
-    ) -> list[str]:
-        """Give live records new own values, so that ``changed_at`` moves.
+    def change(self, model: str, **selection: Unpack[Selection]) -> list[str]:
+        """Change values of live records, so that `changed_at` moves; returns their ids."""
+        return self._ids("change", model=model, **selection)
 
-        Args:
-            model: Kombo's name of the model, such as ``ats_offers``.
-            count: how many, chosen by chance.
-            integration_id: choose only from this integration.
-            ids: change these instead.
+    def change_nested(self, model: str, **selection: Unpack[Selection]) -> list[str]:
+        """Change linked records, so that `updated_after` matches but `changed_at` stays.
 
         Returns:
-            The ids of the changed records.
+            The ids of all records of the model that match because of it: the selected ones, and
+            others with the same linked records.
         """
-        return self._ids("change", model, count, integration_id, ids)
+        return self._ids("change_nested", model=model, **selection)
 
-    def change_nested(
-        self,
-        model: str,
-        *,
-        count: int = 1,
-        integration_id: str | None = None,
-        ids: Sequence[str] | None = None,
-    ) -> list[str]:
-        """Change linked records that count: ``changed_at`` stays, ``updated_after`` matches.
-
-        Returns:
-            The ids of all records of the model that match because of it: those chosen, and others
-            that show the same linked records.
-        """
-        return self._ids("change_nested", model, count, integration_id, ids)
-
-    def delete(
-        self,
-        model: str,
-        *,
-        count: int = 1,
-        integration_id: str | None = None,
-        ids: Sequence[str] | None = None,
-    ) -> list[str]:
+    def delete(self, model: str, **selection: Unpack[Selection]) -> list[str]:
         """Delete live records; returns their ids."""
-        return self._ids("delete", model, count, integration_id, ids)
+        return self._ids("delete", model=model, **selection)
 
-    def anonymize(
-        self,
-        model: str,
-        *,
-        count: int = 1,
-        integration_id: str | None = None,
-        ids: Sequence[str] | None = None,
-    ) -> list[str]:
-        """Delete records if they are not yet, and empty all their fields; returns their ids."""
-        return self._ids("anonymize", model, count, integration_id, ids)
+    def anonymize(self, model: str, **selection: Unpack[Selection]) -> list[str]:
+        """Set all fields to null, as Kombo does 14 days after a deletion; returns the ids.
 
-    def restore(
-        self,
-        model: str,
-        *,
-        count: int = 1,
-        integration_id: str | None = None,
-        ids: Sequence[str] | None = None,
-    ) -> list[str]:
-        """Bring deleted records back; returns their ids."""
-        return self._ids("restore", model, count, integration_id, ids)
+        Live records are deleted, too.
+        """
+        return self._ids("anonymize", model=model, **selection)
+
+    def restore(self, model: str, **selection: Unpack[Selection]) -> list[str]:
+        """Restore deleted records; returns their ids."""
+        return self._ids("restore", model=model, **selection)
 
     def add(self, model: str, count: int = 1, integration_id: str | None = None) -> list[str]:
         """Add records that are linked to existing ones; returns their ids."""
-        ids: list[str] = self.call("add", model=model, count=count, integration_id=integration_id)
-        return ids
+        return self._ids("add", model=model, count=count, integration_id=integration_id)
 
     def patch(self, model: str, id: str, values: Mapping[str, Any]) -> None:  # noqa: A002 - Kombo's name
-        """Put any values into a record: wrong types, unknown fields, other nested copies."""
+        """Set any values in a record: wrong types, unknown fields, other nested copies."""
         self.call("patch", model=model, id=id, values=values)
 
     def put_raw(self, model: str, integration_id: str, json_text: str) -> None:
-        """Add a record, or replace that with the same id, whose JSON is answered word for word."""
+        """Add or replace a record with JSON that is returned unchanged."""
         self.call("put_raw", model=model, integration_id=integration_id, json_text=json_text)
 
     def clock(self) -> str:
-        """What the sandbox's clock says, as Kombo writes times."""
+        """Return the time of the sandbox's clock."""
         now: str = self.call("clock")
         return now
 
     def advance(self, seconds: float) -> str:
-        """Move the clock; returns what it says then."""
+        """Move the clock; returns the new time."""
         now: str = self.call("advance", seconds=seconds)
         return now
 
-    def fault(
-        self,
-        path: str | None = None,
-        *,
-        integration_id: str | None = None,
-        status: int | None = None,
-        code: str | None = None,
-        log_url: str | None = None,
-        body: str | None = None,
-        content_type: str = "application/json; charset=utf-8",
-        headers: Mapping[str, str] | None = None,
-        delay: float = 0.0,
-        cut_body: float | None = None,
-        close: bool = False,
-        hang: bool = False,
-        expired_cursor: bool = False,
-        skip: int = 0,
-        count: int | None = None,
-    ) -> int:
-        """Let requests fail; ``kombo_sandbox.faults.Fault`` says what each argument does.
+    def fault(self, path: str | None = None, **options: Unpack[FaultOptions]) -> int:
+        """Let requests fail; by default those for all paths.
 
         Returns:
             The number of the fault.
         """
-        number: int = self.call(
-            "fault",
-            path=path,
-            integration_id=integration_id,
-            status=status,
-            code=code,
-            log_url=log_url,
-            body=body,
-            content_type=content_type,
-            headers=headers or {},
-            delay=delay,
-            cut_body=cut_body,
-            close=close,
-            hang=hang,
-            expired_cursor=expired_cursor,
-            skip=skip,
-            count=count,
-        )
+        number: int = self.call("fault", path=path, **options)
         return number
 
     def clear_faults(self) -> None:
         self.call("clear_faults")
 
     def rate_limit(self, limit: int, window_seconds: float) -> None:
-        """From now on only so many requests in each window."""
+        """Set the number of requests in each window."""
         self.call("rate_limit", limit=limit, window_seconds=window_seconds)
 
-    def set_integration(
-        self,
-        integration_id: str,
-        *,
-        status: str | None = None,
-        setup_status: str | None = None,
-        data_expired_at: str | None = None,
-        unavailable_models: Sequence[str] | None = None,
-        disabled_models: Sequence[str] | None = None,
-        opted_out_models: Sequence[str] | None = None,
-        unsupported_filters: Sequence[str] | None = None,
-    ) -> None:
-        """Set what is given, and leave the rest.
-
-        Args:
-            integration_id: which.
-            status: ``ACTIVE``, ``INACTIVE`` or ``INVALID``.
-            setup_status: ``COMPLETED``, ``INCOMPLETE`` or ``FINAL_SYNC_PENDING``.
-            data_expired_at: since when its data is stale, as Kombo writes times.
-            unavailable_models: models that the tool does not have.
-            disabled_models: models that are switched off in the scope config.
-            opted_out_models: models that the customer does not want to share.
-            unsupported_filters: query parameters that the tool cannot do.
-        """
-        state = {
-            "status": status,
-            "setup_status": setup_status,
-            "data_expired_at": data_expired_at,
-            "unavailable_models": unavailable_models,
-            "disabled_models": disabled_models,
-            "opted_out_models": opted_out_models,
-            "unsupported_filters": unsupported_filters,
-        }
-        given = {name: value for name, value in state.items() if value is not None}
-        self.call("set_integration", integration_id=integration_id, **given)
+    def set_integration(self, integration_id: str, **state: Unpack[IntegrationState]) -> None:
+        """Set parts of an integration's state; the other parts stay."""
+        self.call("set_integration", integration_id=integration_id, **state)
 
     def add_integration(self, tool: str | None = None, *, offers: int = 100) -> str:
-        """Connect another tool with data of its own; returns its integration id.
+        """Add an integration with its own records; returns its id.
 
         Args:
-            tool: of any category (default: the next ATS tool).
-            offers: or, by its category, employees, learners or orders.
+            tool: A tool of any category; by default the next ATS.
+            offers: Number of offers; for other categories of employees, learners or orders.
         """
         integration_id: str = self.call("add_integration", tool=tool, offers=offers)
         return integration_id
 
     def remove_integration(self, integration_id: str) -> None:
-        """Disconnect it: Kombo knows neither the integration nor its records any more."""
+        """Remove an integration and its records."""
         self.call("remove_integration", integration_id=integration_id)
 
     def requests(self) -> list[Request]:
-        """The requests under ``/v1`` since the start or ``clear_requests``, oldest first."""
+        """Return the requests under `/v1` since the start or `clear_requests`, oldest first."""
         return [Request(**entry) for entry in self.call("requests")]
 
     def clear_requests(self) -> None:
         self.call("clear_requests")
 
-    def behave(
+    def set_listing(
         self, *, strict: bool | None = None, order: str | None = None, sparse: bool | None = None
     ) -> None:
-        """Set what is given, and leave the rest: Kombo promises none of it.
+        """Set behavior of lists that Kombo does not document; None leaves it unchanged.
 
         Args:
-            strict: ``updated_after`` means later than, instead of at that moment or later.
-            order: of the records in lists: ``oldest first`` (as at the start), ``shuffled``,
-                ``latest change first`` or ``latest change last``. The last two move records from
-                page to page while they are read. A cursor goes on in the order that it began in.
-            sparse: pages are cut before it is looked which records fit, so that they can be
-                short, or empty, in the middle of a list.
+            strict: `updated_after` excludes its own moment.
+            order: `oldest first` (the default), `shuffled`, `latest change first` or `latest change
+                last`. In the last two, a change moves a record to another page. A cursor keeps the
+                order in which it was issued.
+            sparse: Records that do not match the filters count toward `page_size`, so that pages
+                can be short or empty before the end of a list.
         """
-        how = {"strict": strict, "order": order, "sparse": sparse}
-        self.call("behave", **{name: value for name, value in how.items() if value is not None})
+        self.call("set_listing", strict=strict, order=order, sparse=sparse)
 
     def schedule(self, operation: str, *, before_request: int, **arguments: Any) -> None:
-        """Let something happen to Kombo while it is being read.
+        """Run an operation later, so that data changes while a client reads it.
 
         Args:
-            operation: the name of another method of this class, such as ``change``, ``delete``,
-                ``add`` or ``advance``.
-            before_request: of the requests for lists that come from now on, before which one is
-                answered; 1 is the next one. Requests that a fault answers do not count.
-            arguments: of that method.
+            operation: The name of another method of this class, such as `change` or `advance`.
+            before_request: The number of the list request before which the operation runs; 1 is
+                the next one. Requests with a response of a fault are not counted.
+            arguments: The arguments of the method.
         """
         self.call(
             "schedule", operation=operation, before_request=before_request, arguments=arguments
         )
 
-    def happened(self) -> list[Happening]:
-        """What came of that which was scheduled, in the order in which it happened."""
-        return [Happening(**one) for one in self.call("happened")]
+    def scheduled_results(self) -> list[ScheduledResult]:
+        """Return the results of the scheduled operations that ran, in their order."""
+        return [ScheduledResult(**one) for one in self.call("scheduled_results")]
 
     def clear_schedule(self) -> None:
-        """Forget what was scheduled: what has not happened yet, and what came of the rest."""
+        """Remove scheduled operations and results."""
         self.call("clear_schedule")
 
     def reset(self) -> None:
-        """Make everything as it was at the start: integrations, records, clock and moods.
+        """Restore the initial integrations, records, clock and options.
 
-        The same operations in the same order then lead to the same ids and choices again.
+        The same operations in the same order then have the same results again.
         """
         self.call("reset")
 
     def call(self, operation: str, /, **arguments: Any) -> Any:
-        """Run an operation of ``kombo_sandbox.control``; SandboxError if it cannot be done."""
+        """Call an operation of the control API; raises SandboxError if it fails."""
         connection = http.client.HTTPConnection(*self._address)
         try:
             body = json.dumps(arguments)
             connection.request("POST", f"/_sandbox/{operation}", body, CONTROL_HEADERS)
-            answer = json.loads(connection.getresponse().read())
+            response = json.loads(connection.getresponse().read())
         except (OSError, ValueError) as error:
-            raise SandboxError(f"no sandbox answers at {self.url}: {error}") from error
+            raise SandboxError(f"no sandbox responds at {self.url}: {error}") from error
         finally:
             connection.close()
-        if "error" in answer:
-            raise SandboxError(answer["error"])
-        return answer["result"]
+        if "error" in response:
+            raise SandboxError(response["error"])
+        return response["result"]
 
-    def _ids(
-        self,
-        operation: str,
-        model: str,
-        count: int,
-        integration_id: str | None,
-        ids: Sequence[str] | None,
-    ) -> list[str]:
-        result: list[str] = self.call(
-            operation, model=model, count=count, integration_id=integration_id, ids=ids
-        )
-        return result
+    def _ids(self, operation: str, **arguments: Any) -> list[str]:
+        ids: list[str] = self.call(operation, **arguments)
+        return ids

@@ -1,19 +1,24 @@
-"""A customer's connection to one tool, and what Kombo tells about it."""
+"""Integrations: tools, states, and the details that Kombo returns of them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
-from kombo_sandbox.clock import moment
+import msgspec
+
 from kombo_sandbox.errors import KomboError
-from kombo_sandbox.models import MODELS, Model
+from kombo_sandbox.models import Model
 
 
 @dataclass(frozen=True)
 class Tool:
-    """Attributes:
-    remote_ids: how the tool writes its ids: ``number``, ``hex`` or ``uuid``.
-    withholds: what new integrations cannot give, ``model`` or ``model.field``, and why.
+    """A tool that Kombo connects.
+
+    Attributes:
+        label: Its display name.
+        category: `ATS`, `HRIS`, `LMS` or `ASSESSMENT`.
+        remote_ids: The format of its ids: `number`, `hex` or `uuid`.
+        withholds: Models (`model`) and fields (`model.field`) without data, and the reason.
     """
 
     label: str
@@ -22,7 +27,7 @@ class Tool:
     withholds: Mapping[str, str] = field(default_factory=dict)
 
 
-# Why there is no data of a model or a field: each shows in another property of the details.
+# Why a model or a field has no data, and the properties of the details that show it.
 UNSUPPORTED, DISABLED, OPTED_OUT = "UNSUPPORTED", "DISABLED", "OPTED_OUT"
 _REASONS: dict[str | None, dict[str, Any]] = {
     None: {},
@@ -31,7 +36,7 @@ _REASONS: dict[str | None, dict[str, Any]] = {
     OPTED_OUT: {"scope_config_setting": "OPTIONAL", "opted_out_by_customer": True},
 }
 
-# The first tool of each category gives all; of the ATS tools also the next two.
+# The first tool of each category supports everything, and so do the next two ATS tools.
 TOOLS = {
     "personio": Tool("Personio", "ATS", "number"),
     "greenhouse": Tool("Greenhouse", "ATS", "number"),
@@ -70,25 +75,25 @@ TOOLS = {
 }
 
 
-# Each state, and the error that Kombo answers in it.
-_STATUSES = {
-    "ACTIVE": None,
-    "INACTIVE": "INTEGRATION.INACTIVE",
+Status = Literal["ACTIVE", "INACTIVE", "INVALID"]
+SetupStatus = Literal["COMPLETED", "INCOMPLETE", "FINAL_SYNC_PENDING"]
+
+# The error that Kombo returns in each state.
+_STATE_ERRORS = {
     "INVALID": "INTEGRATION.AUTHENTICATION_INVALID",
-}
-_SETUP_STATUSES = {
-    "COMPLETED": None,
+    "INACTIVE": "INTEGRATION.INACTIVE",
     "INCOMPLETE": "INTEGRATION.SETUP_INCOMPLETE",
     "FINAL_SYNC_PENDING": "INTEGRATION.SETUP_SYNC_PENDING",
 }
 
 
-@dataclass
-class Integration:
-    """Attributes:
-    seq: its number in the data file.
-    created_at: when the customer connected the tool, as Kombo writes times.
-    withheld: what it cannot give, ``model`` or ``model.field``, and why.
+class Integration(msgspec.Struct):
+    """A customer's connection to a tool.
+
+    Attributes:
+        seq: Its number in the data file.
+        created_at: When the customer connected the tool.
+        withheld: Models (`model`) and fields (`model.field`) without data, and the reason.
     """
 
     seq: int
@@ -97,51 +102,21 @@ class Integration:
     organization: str
     origin_id: str
     created_at: str
-    status: str = "ACTIVE"
-    setup_status: str = "COMPLETED"
-    withheld: dict[str, str] = field(default_factory=dict)
-    unsupported_filters: list[str] = field(default_factory=list)
+    status: Status = "ACTIVE"
+    setup_status: SetupStatus = "COMPLETED"
+    withheld: dict[str, str] = {}
+    unsupported_filters: list[str] = []
     data_expired_at: str | None = None
 
-    def set(
-        self,
-        *,
-        status: str | None = None,
-        setup_status: str | None = None,
-        data_expired_at: str | None = None,
-        unavailable_models: Sequence[str] | None = None,
-        disabled_models: Sequence[str] | None = None,
-        opted_out_models: Sequence[str] | None = None,
-        unsupported_filters: Sequence[str] | None = None,
-    ) -> None:
-        """Set what is given, and leave the rest; ValueError for what Kombo does not know."""
-        for name, value, known in (
-            ("status", status, _STATUSES),
-            ("setup_status", setup_status, _SETUP_STATUSES),
-        ):
-            if value is not None and value not in known:
-                raise ValueError(f"{name} must be one of {', '.join(known)}, not {value}")
-        if data_expired_at is not None:
-            moment(data_expired_at)
-        reasons = {
-            UNSUPPORTED: unavailable_models,
-            DISABLED: disabled_models,
-            OPTED_OUT: opted_out_models,
-        }
-        models = [model for given in reasons.values() for model in given or ()]
-        if unknown := set(models) - set(MODELS):
-            raise ValueError(f"there is no model {unknown.pop()}")
-        self.status = status or self.status
-        self.setup_status = setup_status or self.setup_status
-        self.data_expired_at = data_expired_at or self.data_expired_at
-        for reason, given in reasons.items():
-            if given is not None:
-                others = {
-                    name: why for name, why in self.withheld.items() if "." in name or why != reason
-                }
-                self.withheld = others | dict.fromkeys(given, reason)
-        if unsupported_filters is not None:
-            self.unsupported_filters = list(unsupported_filters)
+    def withhold_models(self, models: Sequence[str], reason: str) -> None:
+        """Set the models that have no data for this reason."""
+        others = {name: why for name, why in self.withheld.items() if "." in name or why != reason}
+        self.withheld = others | dict.fromkeys(models, reason)
+
+    def withheld_fields(self, model: str) -> list[str]:
+        """Return the fields of a model that have no data."""
+        prefix = f"{model}."
+        return [name.removeprefix(prefix) for name in self.withheld if name.startswith(prefix)]
 
     def has(self, model: Model) -> bool:
         return model.category is None or (
@@ -149,18 +124,17 @@ class Integration:
         )
 
     def check_readable(self, model: Model) -> None:
-        """KomboError where this integration cannot give records of the model."""
+        """Raise KomboError if records of the model cannot be read."""
         if model.category is None:
             return
-        code = _SETUP_STATUSES[self.setup_status] or _STATUSES[self.status]
+        code = _STATE_ERRORS.get(self.setup_status) or _STATE_ERRORS.get(self.status)
         if code:
             raise KomboError(code, f'The integration "{self.id}" cannot be read now.')
         if not self.has(model):
-            label = TOOLS[self.tool].label
             if self.withheld.get(model.id) in {DISABLED, OPTED_OUT}:
-                message = f'The "{model.id}" model is switched off for this integration.'
+                message = f'The "{model.id}" model is disabled for this integration.'
                 raise KomboError("INTEGRATION.MODEL_DISABLED", message)
-            message = f'The "{model.id}" model is not available for {label}.'
+            message = f'The "{model.id}" model is not available for {TOOLS[self.tool].label}.'
             raise KomboError("INTEGRATION.MODEL_NOT_AVAILABLE", message)
 
 
@@ -176,7 +150,7 @@ _WRITE_ACTIONS = {
 
 
 def details(integration: Integration, fields: Mapping[Model, Sequence[str]]) -> dict[str, Any]:
-    """What ``GET /integrations/{id}`` answers; ``fields`` are the properties of each model."""
+    """Return the data of `GET /integrations/{id}`; `fields` are the properties of each model."""
     tool = TOOLS[integration.tool]
     assets = f"https://assets.kombo.example/integrations/{integration.tool}"
     return {
@@ -230,7 +204,7 @@ def details(integration: Integration, fields: Mapping[Model, Sequence[str]]) -> 
 
 
 def _availability(integration: Integration, *names: str) -> dict[str, Any]:
-    """What the details say of a model or a field, the first of whose names counts."""
+    """Return the availability of the first of the names that is withheld."""
     reason = next((why for name in names if (why := integration.withheld.get(name))), None)
     return {
         "is_available": reason is None,
@@ -241,12 +215,12 @@ def _availability(integration: Integration, *names: str) -> dict[str, Any]:
     }
 
 
-def _integration(details: Mapping[str, Any]) -> list[Any]:
+def _without_models(details: Mapping[str, Any]) -> list[Any]:
     return [{name: value for name, value in details.items() if name != "read_models"}]
 
 
-ABOUT: dict[str, Callable[[Mapping[str, Any]], list[Any]]] = {
-    "integrations": _integration,
+DETAIL_MODELS: dict[str, Callable[[Mapping[str, Any]], list[Any]]] = {
+    "integrations": _without_models,
     "integration_models": lambda details: list(details["read_models"]),
 }
-"""What an integration's details tell, as records: the integration itself, and its models."""
+"""Models whose records come from the details of an integration"""

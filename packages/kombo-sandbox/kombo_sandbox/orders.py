@@ -1,29 +1,33 @@
-"""The orders in which lists can give their records: Kombo promises none.
+"""The orders in which a list can return its records. Kombo promises none.
 
-Some move records from page to page while a list is read: what a reader passed by already can come
-again, and what was still ahead of it can be behind it now.
+In an order by the latest change, a change moves a record to another page while a client reads the
+list: the client can miss the record or receive it twice.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-Place = Sequence[int | str]
-"""Where a record stands in an order: the values of the order's keys."""
+Position = Sequence[int | str]
+"""The position of a record in an order: the values of the order's keys"""
 
 
 @dataclass(frozen=True)
 class Order:
-    """Attributes:
-    keys: SQL over the row ``r``; all together they are different for each record.
+    """An order of records.
+
+    Attributes:
+        name: Its name in the control API.
+        keys: SQL over the row `r`; together they are unique.
+        descending: The largest keys are first.
     """
 
     name: str
     keys: tuple[str, ...]
     descending: bool = False
 
-    def behind(self, place: Place) -> tuple[str, Mapping[str, int | str]]:
-        """SQL that is true for the rows behind a place, and its values."""
-        values = {f"place_{number}": value for number, value in enumerate(place)}
+    def after(self, position: Position) -> tuple[str, Mapping[str, int | str]]:
+        """Return the SQL condition for rows after a position, and its values."""
+        values = {f"position_{number}": value for number, value in enumerate(position)}
         marks = ", ".join(f":{name}" for name in values)
         than = "<" if self.descending else ">"
         return f"({', '.join(self.keys)}) {than} ({marks})", values
@@ -40,7 +44,7 @@ ORDERS = {
     order.name: order
     for order in (
         OLDEST_FIRST,
-        # Multiplied by an odd number, each place goes to another one.
+        # The multiplication by an odd number is a permutation.
         Order("shuffled", ("r.seq * 2654435761 % 4294967296",)),
         Order("latest change first", ("r.touched_at", "r.seq"), descending=True),
         Order("latest change last", ("r.touched_at", "r.seq")),

@@ -1,61 +1,58 @@
-"""How a row becomes the JSON that Kombo answers.
+"""The SQL that renders a row as the JSON of Kombo's response.
 
-A record stores only its own properties. SQLite puts the nested copies in while it reads the page,
-so that they can never be stale and nothing has to be written again when a linked record changes.
+A record stores only its own properties. SQLite adds the nested copies when it reads a page, so that
+they are never stale and a change of a linked record writes nothing else.
 """
 
 # ruff: noqa: S608 - every name in this SQL comes from the table of models
 
+from collections.abc import Sequence
 from functools import cache
 
-from kombo_sandbox.models import MODELS, Many, Model, One, Shape
+from kombo_sandbox.models import MODELS, Model, Node, One
 
 
 @cache
 def served(model: Model) -> str:
-    """The SQL expression for the whole record in row ``r``, as UTF-8 bytes.
+    """Return the SQL for the record in row `r`, as UTF-8 bytes.
 
-    ``body``, where there is one, is a record that was put in word for word.
+    A row with `body` is returned unchanged.
     """
     nested = "".join(
         f""" || ',"{node.name}":' || {_nested(model, node, "r")}""" for node in model.nested
     )
     hidden = "".join(f", '$.{name}'" for name in model.hidden)
     own = f"json_remove(r.own{hidden})" if hidden else "r.own"
-    whole = f"substr({own}, 1, length({own}) - 1){nested} || '}}'" if nested else own
-    return f"CAST(ifnull(r.body, {whole}) AS BLOB)"
+    complete = f"substr({own}, 1, length({own}) - 1){nested} || '}}'" if nested else own
+    return f"CAST(ifnull(r.body, {complete}) AS BLOB)"
 
 
-def _nested(model: Model, node: One | Many, outer: str) -> str:
+def _nested(model: Model, node: Node, outer: str) -> str:
+    """Return the SQL for the JSON of a node in the row `outer`."""
     row = f"{outer}_{node.name}"
     if isinstance(node, One):
-        target = MODELS[model.links[node.link]]
-        record = _object(target, node.shape, row)
-        found = f"{target.id} {row} WHERE {row}.seq = {outer}.{node.link}"
-        return f"ifnull((SELECT {record} FROM {found}), 'null')"
+        target = MODELS[model.links[node.name]]
+        source = f"{target.id} {row} WHERE {row}.seq = {outer}.{node.name}"
+        return f"ifnull((SELECT {_object(target, node, row)} FROM {source}), 'null')"
     member = MODELS[node.model]
     if node.through is None:
-        record = _object(member, node.shape, row)
-        found = f"{member.id} {row} WHERE {row}.{node.link} = {outer}.seq AND {row}.state = 0"
+        record = _object(member, node, row)
+        source = f"{member.id} {row} WHERE {row}.{node.link} = {outer}.seq AND {row}.state = 0"
     else:
         target, link = MODELS[member.links[node.through]], f"{row}_link"
-        record = _object(target, node.shape, row, _properties(node.own, link))
-        found = (
+        record = _object(target, node, row, _properties(node.own, link))
+        source = (
             f"{member.id} {link} JOIN {target.id} {row} ON {row}.seq = {link}.{node.through}"
             f" WHERE {link}.{node.link} = {outer}.seq AND {link}.state = 0 AND {row}.state = 0"
         )
-    return f"'[' || ifnull((SELECT group_concat({record}, ',') FROM {found}), '') || ']'"
+    return f"'[' || ifnull((SELECT group_concat({record}, ',') FROM {source}), '') || ']'"
 
 
-def _object(model: Model, shape: Shape, row: str, more: list[str] | None = None) -> str:
-    parts = [
-        _properties((item,), row)[0]
-        if isinstance(item, str)
-        else f"""'"{item.name}":' || {_nested(model, item, row)}"""
-        for item in shape
-    ]
-    return "'{' || " + " || ',' || ".join([*parts, *(more or [])]) + " || '}'"
+def _object(model: Model, node: Node, row: str, more: Sequence[str] = ()) -> str:
+    nested = [f"""'"{one.name}":' || {_nested(model, one, row)}""" for one in node.nested]
+    parts = [*_properties(node.shape, row), *nested, *more]
+    return "'{' || " + " || ',' || ".join(parts) + " || '}'"
 
 
-def _properties(names: tuple[str, ...], row: str) -> list[str]:
-    return [f"""'"{name}":' || ifnull({row}.own->'$.{name}', 'null')""" for name in names]
+def _properties(names: str, row: str) -> list[str]:
+    return [f"""'"{name}":' || ifnull({row}.own->'$.{name}', 'null')""" for name in names.split()]

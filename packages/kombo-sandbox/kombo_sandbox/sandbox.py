@@ -1,4 +1,4 @@
-"""A sandbox as a process of its own, started and stopped from Python."""
+"""A sandbox in its own process."""
 
 import json
 import subprocess
@@ -7,69 +7,55 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypedDict, Unpack
 
 from kombo_sandbox.handle import Handle, SandboxError
-
-DEFAULT_KEY = "ks_sandbox_1"
 
 _STOP_SECONDS = 10
 
 
-class Sandbox(Handle):
-    """Starts a sandbox on a free port; as a context manager it stops at the end of the block.
+class SandboxOptions(TypedDict, total=False):
+    """Options of a sandbox; `kombo-sandbox serve --help` shows the defaults.
 
-    Args:
-        integrations: how many connections to tools there are.
-        offers: how many offers each of them has, or one number for each; applications, candidates
-            and jobs come with them.
-        categories: so many connections are made to tools of each: ``ATS``, ``HRIS``, ``LMS``,
-            ``ASSESSMENT``.
-        employees: how many each HRIS tool has, and learners or orders each of the other tools
-            without offers (default: as many as offers).
-        seed: other seed, other people.
-        api_key: the key that is valid.
-        clock: what the sandbox's clock says at the start, such as ``2026-01-31T12:00:00.000Z``
-            (default: the machine's time).
-        latency: seconds that each request takes at least.
-        rate_limit: requests in each window of ``rate_window`` seconds.
-        cursor_lifetime: seconds on the sandbox's clock until a cursor expires.
-        strict: ``updated_after`` means later than, instead of at that moment or later.
-        gzip: compress answers for clients that accept it.
+    Attributes:
+        integrations: Number of integrations of each category.
+        offers: Number of offers per integration, or a number for each. Applications, candidates
+            and jobs follow from it.
+        categories: `ATS`, `HRIS`, `LMS`, `ASSESSMENT`.
+        employees: Number of employees, learners or orders per integration that is not an ATS; by
+            default as many as offers.
+        seed: Seed of the generated data.
+        api_key: The valid API key.
+        clock: Initial time of the clock, such as `2026-01-31T12:00:00.000Z`.
+        latency: Minimum seconds per request.
+        rate_limit: Requests per window.
+        rate_window: Seconds of a window.
+        cursor_lifetime: Seconds until a cursor expires, by the sandbox's clock.
+        strict: `updated_after` excludes its own moment.
+        gzip: Compress responses for clients that accept it.
     """
 
-    def __init__(
-        self,
-        *,
-        integrations: int = 3,
-        offers: int | Sequence[int] = 100,
-        categories: Sequence[str] = ("ATS",),
-        employees: int | None = None,
-        seed: int = 1,
-        api_key: str = DEFAULT_KEY,
-        clock: str | None = None,
-        latency: float = 0.0,
-        rate_limit: int = 1_000_000,
-        rate_window: float = 60.0,
-        cursor_lifetime: float = 86400.0,
-        strict: bool = False,
-        gzip: bool = False,
-    ) -> None:
-        sizes = [offers] if isinstance(offers, int) else offers
+    integrations: int
+    offers: int | Sequence[int]
+    categories: Sequence[str]
+    employees: int | None
+    seed: int
+    api_key: str
+    clock: str | None
+    latency: float
+    rate_limit: int
+    rate_window: float
+    cursor_lifetime: float
+    strict: bool
+    gzip: bool
+
+
+class Sandbox(Handle):
+    """A sandbox on a free port; as a context manager it stops at the end of the block."""
+
+    def __init__(self, **options: Unpack[SandboxOptions]) -> None:
         self._options = [
-            f"--integrations={integrations}",
-            f"--offers={','.join(map(str, sizes))}",
-            f"--categories={','.join(categories)}",
-            *([] if employees is None else [f"--employees={employees}"]),
-            f"--seed={seed}",
-            f"--key={api_key}",
-            f"--latency={latency}",
-            f"--rate-limit={rate_limit}",
-            f"--rate-window={rate_window}",
-            f"--cursor-lifetime={cursor_lifetime}",
-            *([f"--clock={clock}"] if clock else []),
-            *(["--strict"] if strict else []),
-            *(["--gzip"] if gzip else []),
+            argument for name, value in options.items() for argument in _arguments(name, value)
         ]
         self._directory = tempfile.TemporaryDirectory(prefix="kombo-sandbox-")
         try:
@@ -80,7 +66,7 @@ class Sandbox(Handle):
 
     @staticmethod
     def attach(url: str) -> Handle:
-        """A handle on a sandbox that runs already."""
+        """Return a handle for a running sandbox."""
         return Handle(url)
 
     def __enter__(self) -> Self:
@@ -100,19 +86,19 @@ class Sandbox(Handle):
         self._directory.cleanup()
 
     def restart(self) -> None:
-        """Stop the server and start it again on the same port and data: a real outage.
+        """Stop the server, and start it again on the same port.
 
-        Records, integrations, clock and cursors stay; faults, the request log and a rate limit
-        that was set meanwhile do not.
+        Records, integrations, clock and cursors stay. Faults, the request log and options that
+        were set later are lost.
         """
         self._terminate()
         self._start(self._address[1])
 
     def _start(self, port: int) -> str:
-        """Start the server and wait until it is ready; returns its URL."""
+        """Start the server, and return its URL once it is ready."""
         data = Path(self._directory.name, "data.sqlite")
         serve = ["serve", "--json", "--until-eof", f"--port={port}", f"--data={data}"]
-        # The server stops at the end of its stdin: when this process is gone, however it went.
+        # stdin ends when this process ends for any reason; the server then stops, too.
         self._process = subprocess.Popen(  # noqa: S603 - our own command
             [sys.executable, "-m", "kombo_sandbox", *serve, *self._options],
             stdin=subprocess.PIPE,
@@ -136,3 +122,15 @@ class Sandbox(Handle):
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
+
+
+def _arguments(name: str, value: Any) -> list[str]:
+    """Return an option as arguments of the command."""
+    option = f"--{name.replace('_', '-')}"
+    if value is None or value is False:
+        return []
+    if value is True:
+        return [option]
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        value = ",".join(map(str, value))
+    return [f"{option}={value}"]

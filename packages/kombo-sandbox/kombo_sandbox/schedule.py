@@ -1,32 +1,36 @@
-"""Operations that wait for a request, so that Kombo changes while it is being read."""
+"""Operations that run when a request arrives, so that data changes while a client reads it."""
 
 from collections.abc import Callable
 from typing import Any
 
 
 class Schedule:
-    """Counts the requests for lists, and does what waits for each before it is answered."""
+    """Counts list requests, and runs the operations scheduled for each before its response.
+
+    Attributes:
+        results: The results of the operations that ran.
+    """
 
     def __init__(self) -> None:
-        self._waiting: dict[int, list[tuple[str, Callable[[], Any]]]] = {}
+        self._pending: dict[int, list[tuple[str, Callable[[], Any]]]] = {}
         self._requests = 0
-        self.happened: list[dict[str, Any]] = []
+        self.results: list[dict[str, Any]] = []
 
     def add(self, operation: str, run: Callable[[], Any], *, before_request: int) -> None:
-        """Wait for a request: 1 is the next one."""
-        self._waiting.setdefault(self._requests + before_request, []).append((operation, run))
+        """Schedule an operation before a request; 1 is the next one."""
+        self._pending.setdefault(self._requests + before_request, []).append((operation, run))
 
-    def request_came(self) -> None:
+    def count_request(self) -> None:
         self._requests += 1
-        for operation, run in self._waiting.pop(self._requests, ()):
-            happening = {"operation": operation, "result": None, "error": None}
+        for operation, run in self._pending.pop(self._requests, ()):
+            result = {"operation": operation, "result": None, "error": None}
             try:
-                happening["result"] = run()
+                result["result"] = run()
             except Exception as error:  # noqa: BLE001 - the request itself must succeed
-                # There may be no such record any more: whoever scheduled it cannot know.
-                happening["error"] = str(error)
-            self.happened.append(happening)
+                # For example, an earlier operation deleted the record.
+                result["error"] = str(error)
+            self.results.append(result)
 
     def clear(self) -> None:
-        self._waiting.clear()
-        self.happened.clear()
+        self._pending.clear()
+        self.results.clear()

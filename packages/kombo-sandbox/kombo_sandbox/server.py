@@ -1,4 +1,4 @@
-"""The running server: uvicorn on a socket of ours, stopped cleanly by a signal."""
+"""The HTTP server: uvicorn on its own socket, stopped by a signal."""
 
 import asyncio
 import os
@@ -12,38 +12,41 @@ from ipaddress import ip_address
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
+from starlette.middleware import Middleware as StarletteMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from kombo_sandbox.api import ERROR_HANDLERS, Kombo
 from kombo_sandbox.control import Control
-from kombo_sandbox.front import Front
-from kombo_sandbox.world import World
+from kombo_sandbox.middleware import Middleware
+from kombo_sandbox.state import State
 
-# Longer than any client keeps a connection without using it.
+_LAST_PORT = 65_535
+# Longer than clients keep idle connections.
 _KEEP_ALIVE_SECONDS = 75
 
 
-def application(world: World, *, hosts: Collection[str], gzip: bool) -> ASGIApp:
+def application(state: State, *, hosts: Collection[str], gzip: bool) -> ASGIApp:
     """Return the ASGI application.
 
     Args:
-        world: What it serves.
-        hosts: Names and addresses of the server.
-        gzip: Compress for clients that accept it.
+        state: The state of the sandbox.
+        hosts: Host names and addresses of the server.
+        gzip: Compress responses for clients that accept it.
     """
     app = Starlette(
-        routes=[*Kombo(world).routes(), *Control(world, hosts).routes()],
-        middleware=[Middleware(GZipMiddleware)] if gzip else [],
+        routes=[*Kombo(state).routes(), *Control(state, hosts).routes()],
+        middleware=[StarletteMiddleware(GZipMiddleware)] if gzip else [],
         exception_handlers=ERROR_HANDLERS,
     )
-    return Front(app, world)
+    return Middleware(app, state)
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens there (port 0: any free port); ValueError if it cannot."""
+    """Return a listening socket; raises ValueError if that is not possible."""
+    if not 0 <= port <= _LAST_PORT:
+        raise ValueError(f"--port must be between 0 and {_LAST_PORT}, not {port}")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=1024)
@@ -62,7 +65,7 @@ def url_of(listener: socket.socket) -> str:
 
 
 def run(app: ASGIApp, listener: socket.socket, ready: Callable[[], None]) -> None:
-    """Serve until SIGTERM or SIGINT; calls ``ready`` once connections are accepted."""
+    """Serve until SIGTERM or SIGINT; calls `ready` once connections are accepted."""
     config = uvicorn.Config(
         app,
         http=_Connection,
@@ -80,7 +83,7 @@ def run(app: ASGIApp, listener: socket.socket, ready: Callable[[], None]) -> Non
 
 
 def stop_at_end_of_stdin() -> None:
-    """Stop this process when the one that holds the other end of stdin is gone."""
+    """Stop this process when stdin ends, because the process that started it is gone."""
 
     def wait() -> None:
         while os.read(sys.stdin.fileno(), 1024):
@@ -91,11 +94,11 @@ def stop_at_end_of_stdin() -> None:
 
 
 class _Connection(HttpToolsProtocol):
-    """A connection that sends at once, and that a fault can break."""
+    """A connection without delays that a fault can close."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        # Head and body are two writes: otherwise the second waits 40 ms for an acknowledgement.
+        # Head and body are two writes: by default the second waits 40 ms for an acknowledgment.
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def on_message_begin(self) -> None:
@@ -114,7 +117,7 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Unlike uvicorn's own, a signal that stopped the server is not raised once more."""
+        """Stop on signals, without raising them again afterwards as uvicorn does."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self.handle_exit)
         yield

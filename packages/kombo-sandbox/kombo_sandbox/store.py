@@ -1,19 +1,21 @@
-"""What Kombo holds, in one SQLite file: a table for each model, a row for each record."""
+"""The data, in one SQLite file: a table for each model, a row for each record."""
 
 # ruff: noqa: S608 - every name in this SQL comes from the table of models
 
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from kombo_sandbox.integrations import Integration
 from kombo_sandbox.models import MODELS, SERVED, Model
-from kombo_sandbox.orders import OLDEST_FIRST, Order, Place
+from kombo_sandbox.orders import OLDEST_FIRST, Order, Position
 from kombo_sandbox.rendering import served
-from kombo_sandbox.touching import Dependent, counting, dependents, settling
+from kombo_sandbox.updates import Dependent, dependents, initial_touched_at, linked_rows
 
 Record = dict[str, Any]
 
@@ -26,14 +28,16 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 @dataclass
 class Row:
-    """One record.
+    """A record.
 
     Attributes:
-        seq: its place in the order in which Kombo lists the model.
-        own: its own properties, without nested copies.
-        links: the ``seq`` of the record behind each link.
-        touched_at: when it changed in the sense of ``updated_after``, as Kombo writes times.
-        body: JSON text to answer word for word, instead of what is stored here.
+        seq: Its position in the list of the model.
+        integration: The number of its integration.
+        own: Its own properties, without nested copies.
+        touched_at: When it changed in the sense of `updated_after`.
+        links: The `seq` of the record behind each link.
+        state: `LIVE`, `DELETED` or `ANONYMIZED`.
+        body: JSON that is returned unchanged, instead of the stored properties.
     """
 
     model: Model
@@ -51,25 +55,24 @@ class Row:
 
 
 class Store:
-    """Opens the file, and makes its tables when it is new."""
+    """The data file; a new one is created with empty tables."""
 
     def __init__(self, path: Path) -> None:
         if sqlite3.sqlite_version_info < (3, 38):
-            raise ValueError(f"SQLite 3.38 or later is needed, this is {sqlite3.sqlite_version}")
+            raise ValueError(f"SQLite 3.38 or later is required, not {sqlite3.sqlite_version}")
         try:
             self._db = sqlite3.connect(path, isolation_level=None)
             self._prepare()
         except sqlite3.Error as error:
             raise ValueError(f"{path} cannot be used for data: {error}") from error
         states = self._db.execute("SELECT state FROM integrations ORDER BY seq")
-        self.integrations = {
-            one.id: one for one in (Integration(**json.loads(state)) for (state,) in states)
-        }
+        read = (msgspec.json.decode(state, type=Integration) for (state,) in states)
+        self.integrations = {one.id: one for one in read}
 
     def _prepare(self) -> None:
-        # What SQLite calls lower() knows no letters but English ones.
+        # SQLite's lower() only supports ASCII.
         self._db.create_function("casefold", 1, lambda text: text and str(text).casefold())
-        # The data is made up and can be made again: speed matters, a power cut does not.
+        # The data can be generated again: speed matters, a power failure does not.
         self._db.execute("PRAGMA synchronous = OFF")
         self._db.execute("PRAGMA journal_mode = OFF")
         self._db.execute("CREATE TABLE IF NOT EXISTS settings (key TEXT PRIMARY KEY, value)")
@@ -85,25 +88,21 @@ class Store:
     def close(self) -> None:
         self._db.close()
 
-    # Settings of the sandbox that outlive a restart.
-
     def setting(self, key: str) -> Any:
         row = self._db.execute("SELECT value FROM settings WHERE key = ?", (key,)).fetchone()
         return row and row[0]
 
-    def keep(self, key: str, value: float | str) -> None:
+    def save_setting(self, key: str, value: float | str) -> None:
         self._db.execute("REPLACE INTO settings VALUES (?, ?)", (key, value))
-
-    # Integrations.
 
     def integration(self, integration_id: str) -> Integration:
         if integration_id not in self.integrations:
-            raise ValueError(f"there is no integration {integration_id}")
+            raise ValueError(f"the integration {integration_id!r} does not exist")
         return self.integrations[integration_id]
 
     def save_integration(self, integration: Integration) -> None:
         self.integrations[integration.id] = integration
-        state = json.dumps(asdict(integration))
+        state = msgspec.json.encode(integration)
         self._db.execute("REPLACE INTO integrations VALUES (?, ?)", (integration.seq, state))
 
     def remove_integration(self, integration: Integration) -> None:
@@ -112,39 +111,37 @@ class Store:
         for model in MODELS:
             self._db.execute(f"DELETE FROM {model} WHERE integration = ?", (integration.seq,))
 
-    # Reading.
-
     def page(
         self,
         model: Model,
         integration: int,
         *,
         order: Order = OLDEST_FIRST,
-        after: Place | None = None,
+        after: Position | None = None,
         limit: int,
         conditions: Sequence[str] = (),
         values: Mapping[str, Any] | None = None,
         sparse: bool = False,
-    ) -> list[tuple[Place, bytes | None]]:
-        """Up to ``limit`` records behind the place ``after``, each with its own place.
+    ) -> list[tuple[Position, bytes | None]]:
+        """Return up to `limit` records after a position, each with its own position.
 
-        With ``sparse`` those that do not fit the conditions count too, as None.
+        With `sparse`, records that do not match the conditions are counted, too, and are None.
         """
-        where, place = ("1", {}) if after is None else order.behind(after)
-        fits = " AND ".join(conditions) or "1"
-        shown = f"CASE WHEN {fits} THEN {served(model)} END" if sparse else served(model)
+        where, position = ("1", {}) if after is None else order.after(after)
+        matches = " AND ".join(conditions) or "1"
+        shown = f"CASE WHEN {matches} THEN {served(model)} END" if sparse else served(model)
         found = self._db.execute(
             f"SELECT {shown}, {', '.join(order.keys)} FROM {model.id} r"
-            f" WHERE integration = :integration AND {where} AND {'1' if sparse else fits}"
+            f" WHERE integration = :integration AND {where} AND {'1' if sparse else matches}"
             f" ORDER BY {order.sql} LIMIT :limit",
-            {"integration": integration, "limit": limit, **place, **(values or {})},
+            {"integration": integration, "limit": limit, **position, **(values or {})},
         )
-        return [(its_place, body) for body, *its_place in found]
+        return [(position, body) for body, *position in found]
 
     def records(
         self, model: Model, integration: int, *, include_deleted: bool = True
     ) -> Iterator[bytes]:
-        """All records, as Kombo would answer them, read a page at a time."""
+        """Yield all records as Kombo returns them."""
         with_deleted = include_deleted and model.listing.tracks_changes
         after, conditions = None, () if with_deleted else ("r.state = 0",)
         while page := self.page(model, integration, after=after, limit=1000, conditions=conditions):
@@ -152,7 +149,7 @@ class Store:
             after = page[-1][0]
 
     def rows(self, model: Model, where: str, **values: object) -> list[Row]:
-        """The rows for which the SQL ``where`` is true."""
+        """Return the rows that match an SQL condition."""
         columns = ", ".join((*_COLUMNS, *model.links))
         found = self._db.execute(f"SELECT {columns} FROM {model.id} r WHERE {where}", values)
         return [
@@ -169,26 +166,26 @@ class Store:
             for seq, integration, _, own, body, state, _, touched_at, *links in found
         ]
 
-    def counting(self, row: Row) -> list[Row]:
-        """The linked records whose changes bring this one back."""
+    def linked_rows(self, row: Row) -> list[Row]:
+        """Return the linked rows whose changes count as changes of this one."""
         return [
             linked
-            for target, found in counting(row.model)
+            for target, source in linked_rows(row.model)
             for linked in self.rows(
                 target,
-                f"r.seq IN (SELECT t.seq FROM {row.model.id} r, {found} AND r.seq = :seq)",
+                f"r.seq IN (SELECT t.seq FROM {row.model.id} r, {source} AND r.seq = :seq)",
                 seq=row.seq,
             )
         ]
 
-    def rendered(self, row: Row) -> Record:
-        """The whole record, as Kombo would answer it."""
+    def record(self, row: Row) -> Record:
+        """Return a record as Kombo returns it."""
         query = f"SELECT {served(row.model)} FROM {row.model.id} r WHERE seq = ?"
         record: Record = json.loads(self._db.execute(query, (row.seq,)).fetchone()[0])
         return record
 
     def unknown_ids(self, model: Model, integration: int, ids: str) -> list[str]:
-        """Those of the ids (a JSON list) that the integration does not have."""
+        """Return those ids of a JSON list that the integration does not have."""
         query = (
             "SELECT value FROM json_each(:ids) WHERE value NOT IN"
             f" (SELECT id FROM {model.id} WHERE integration = :integration"
@@ -203,7 +200,7 @@ class Store:
         return last
 
     def fields(self) -> dict[Model, list[str]]:
-        """The names of all properties of the served models, by a record of each."""
+        """Return the properties of the served models, read from a record of each."""
         names = {}
         for model in SERVED:
             first = self._db.execute(f"SELECT own FROM {model.id} LIMIT 1").fetchone()
@@ -211,32 +208,31 @@ class Store:
             names[model] = [*own, *(node.name for node in model.nested)]
         return names
 
-    # Writing.
-
     def load(self, rows: Iterable[Row]) -> None:
-        """Store new rows in one go; ``settle`` makes them ready to be read."""
+        """Store new rows, which can be read after `finish_loading`."""
         self._db.execute("BEGIN")
-        waiting: dict[str, list[tuple[Any, ...]]] = {model: [] for model in MODELS}
+        batches: dict[str, list[tuple[Any, ...]]] = {model: [] for model in MODELS}
         for row in rows:
-            batch = waiting[row.model.id]
+            batch = batches[row.model.id]
             batch.append(_values(row, _encode(row.own)))
             if len(batch) == _BATCH:
                 self._write(row.model, batch)
                 batch.clear()
-        for name, batch in waiting.items():
+        for name, batch in batches.items():
             self._write(MODELS[name], batch)
         self._db.execute("COMMIT")
 
-    def settle(self, first: int) -> None:
-        """Work out what counts as changed in the rows just loaded, and index them.
+    def finish_loading(self, first: int) -> None:
+        """Set `touched_at` of loaded rows, and index them.
 
-        They are all rows of the integration with the number ``first`` and of later ones.
+        Args:
+            first: The number of the first loaded integration.
         """
         self._db.execute("BEGIN")
         for model in MODELS.values():
             for link in model.links:
                 self._index(model, link, link)
-        for statement in filter(None, map(settling, MODELS.values())):
+        for statement in filter(None, map(initial_touched_at, MODELS.values())):
             self._db.execute(statement, {"first": first})
         for model in MODELS.values():
             self._index(model, "page", "integration, seq, state, touched_at")
@@ -245,24 +241,29 @@ class Store:
 
     def save(self, row: Row) -> None:
         """Store a row, new or changed."""
-        self._write(row.model, [_values(row, json.dumps(row.own))])
+        own = json.dumps(row.own)
+        if not self._db.execute("SELECT json_valid(?)", (own,)).fetchone()[0]:
+            raise ValueError("SQLite cannot read the record: it contains NaN or is nested too deep")
+        self._write(row.model, [_values(row, own)])
 
     def touch(self, row: Row, *, moved: bool) -> None:
-        """Let the records that show this one count as changed when it did.
+        """Let dependents count as changed.
 
-        With ``moved`` it was added or removed, rather than changed.
+        Args:
+            row: The row that changed.
+            moved: It was added or removed.
         """
-        for one in _concerned(row.model, moved=moved):
+        for one in _touched(row.model, moved=moved):
             self._db.execute(
                 f"UPDATE {one.model} SET touched_at = max(touched_at, :moment) WHERE {one.where}",
                 {"seq": row.seq, "moment": row.touched_at},
             )
 
     def touched_by(self, row: Row, model: Model) -> list[str]:
-        """The ids of the model's records that count as changed when this row changes."""
+        """Return the ids of the model's records that count as changed when this row changes."""
         return [
             id_
-            for one in _concerned(row.model, moved=False)
+            for one in _touched(row.model, moved=False)
             if one.model == model.id
             for (id_,) in self._db.execute(
                 f"SELECT id FROM {one.model} WHERE {one.where}", {"seq": row.seq}
@@ -295,7 +296,7 @@ def _values(row: Row, own: str) -> tuple[Any, ...]:
     )
 
 
-def _concerned(model: Model, *, moved: bool) -> Iterator[Dependent]:
+def _touched(model: Model, *, moved: bool) -> Iterator[Dependent]:
     for one in dependents(model):
         if one.linked or (moved and one.added):
             yield one

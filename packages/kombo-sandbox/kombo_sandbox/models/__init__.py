@@ -1,11 +1,13 @@
-"""Kombo's models: one row each."""
+"""Kombo's data models, as one table."""
 
 from kombo_sandbox.models import assessment, ats, connection, hris, lms
-from kombo_sandbox.models.row import CATEGORIES, Listing, Many, Model, One, Shape
+from kombo_sandbox.models.row import CATEGORIES, Listing, Many, Model, Node, One
 
-__all__ = ["CATEGORIES", "MODELS", "SERVED", "Listing", "Many", "Model", "One", "Shape"]
+__all__ = ["CATEGORIES", "MODELS", "SERVED", "Listing", "Many", "Model", "Node", "One"]
 
-_ROWS = (*ats.ROWS, *hris.ROWS, *lms.ROWS, *assessment.ROWS, *connection.ROWS)
-
-MODELS = {row.id: row for row in _ROWS}
-SERVED = tuple(row for row in _ROWS if row.served)
+MODELS: dict[str, Model] = {
+    model.id: model
+    for category in (ats, hris, lms, assessment, connection)
+    for model in category.MODELS
+}
+SERVED = tuple(model for model in MODELS.values() if model.served)

@@ -1,35 +1,31 @@
-"""Assessments: the models."""
+"""The models of assessment tools."""
 
-from kombo_sandbox.filters import IDS, Filter, among, date, some_of
+from kombo_sandbox.filters import IDS, by_enum, since
 from kombo_sandbox.models.row import PAGED, UNTRACKED, Listing, Model
 
-ROWS = (
+MODELS = (
     Model(
         id="assessment_orders",
-        label="Orders",
         links={"package": "assessment_packages"},
         changes=("status", "candidate"),
         hidden=UNTRACKED,
         common=(IDS,),
         filters=(
-            among(
-                "statuses",
-                "r.own->>'status'",
-                some_of("OPEN", "COMPLETED", "CANCELLED", "REJECTED"),
-            ),
-            Filter("created_after", "r.own->>'remote_created_at' >= :created_after", date),
+            by_enum("statuses", "status", "OPEN COMPLETED CANCELLED REJECTED"),
+            since("created_after", "remote_created_at"),
         ),
         listing=PAGED,
+        extras=(),
     ),
     Model(
         id="assessment_packages",
-        label="Packages",
         changes=("name", "description"),
         hidden=UNTRACKED,
         common=(),
         listing=Listing(
             largest_page=None, tracks_changes=False, data=b'{"packages":[%(records)b]}'
         ),
+        extras=(),
         local_ids=True,
     ),
 )

@@ -1,26 +1,26 @@
-"""What customers set up of a connection, whatever the tool: the models."""
+"""The models that integrations of every category have."""
 
 from kombo_sandbox.models.row import UNTRACKED, Listing, Model, One
 
 _DATA = b'{"results":[%(records)b],"next_cursor":%(next)b,"next":%(next)b}'
 
-ROWS = (
+MODELS = (
     Model(
         id="integration_fields",
-        label="Integration fields",
         changes=("label", "is_passthrough_enabled"),
         hidden=UNTRACKED,
         common=(),
         listing=Listing(largest_page=2000, tracks_changes=False, data=_DATA),
+        extras=(),
     ),
     Model(
         id="custom_fields",
-        label="Custom fields",
         links={"integration_field": "integration_fields"},
         changes=("label", "description"),
-        hidden=UNTRACKED,
-        nested=(One("integration_field", "integration_field", ("id", "key", "type", "label")),),
+        hidden=("integration_field_id", *UNTRACKED),
+        nested=(One("integration_field", "id key type label"),),
         common=(),
         listing=Listing(largest_page=250, tracks_changes=False, data=_DATA),
+        extras=(),
     ),
 )

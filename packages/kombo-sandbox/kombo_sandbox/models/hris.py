@@ -1,58 +1,43 @@
-"""Human resources: the models."""
-
-# ruff: noqa: S608 - every name in this SQL comes from the table of models
+"""The models of HR information systems."""
 
 from kombo_sandbox.filters import (
+    EMPLOYEE_ID,
+    NAME_CONTAINS,
     Filter,
     among,
+    by_enum,
+    by_ids,
     date,
     json_pair,
-    kombo_id,
     kombo_ids,
     lowered,
-    name_contains,
-    some_of,
+    own,
+    since,
 )
-from kombo_sandbox.models.row import UNDATED, UNTRACKED, WHOLE, Many, Model, One, Shape
+from kombo_sandbox.models.row import CUSTOM, UNDATED, UNTRACKED, WHOLE, Many, Model, One
 
-_NAME: Shape = ("id", "remote_id", "name")
-_GROUP: Shape = ("id", "remote_id", "name", "type")
-_PERSON: Shape = (
-    "id",
-    "remote_id",
-    "first_name",
-    "last_name",
-    "display_full_name",
-    "work_email",
-    "remote_deleted_at",
-)
-_ABSENCE_TYPE: Shape = (
-    "id",
-    "remote_id",
-    "name",
-    "unit",
-    "half_days_supported",
-    "exact_times_supported",
-    "remote_data",
-    "changed_at",
-    "remote_deleted_at",
-    "custom_fields",
+_NAME = "id remote_id name"
+_GROUP = "id remote_id name type"
+_PERSON = "id remote_id first_name last_name display_full_name work_email remote_deleted_at"
+_ABSENCE_TYPE = (
+    "id remote_id name unit half_days_supported exact_times_supported"
+    " remote_data changed_at remote_deleted_at custom_fields"
 )
 
-_OF_EMPLOYEE = Filter("employee_id", "r.own->>'employee_id' = :employee_id", kombo_id)
-_STATUS = some_of("ACTIVE", "PENDING", "INACTIVE", "LEAVE")
+_STATUSES = "ACTIVE PENDING INACTIVE LEAVE"
 
 
-def _behind(link: str, model: str) -> str:
-    """SQL for the id of the record behind a link."""
-    return f"(SELECT l.id FROM {model} l WHERE l.seq = r.{link})"
+def _ends_after(name: str) -> Filter:
+    return Filter(name, f"{own('end_date')} >= substr(:{name}, 1, 10)", date)
 
 
-ROWS = (
+def _starts_before(name: str) -> Filter:
+    return Filter(name, f"{own('start_date')} <= substr(:{name}, 1, 10)", date)
+
+
+MODELS = (
     Model(
         id="hris_employees",
-        label="Employees",
-        customised=True,
         links={
             "manager": "hris_employees",
             "legal_entity": "hris_legal_entities",
@@ -63,106 +48,57 @@ ROWS = (
         nested=(
             Many(
                 "employments",
-                model="hris_employments",
-                link="employee",
-                shape=(
-                    "id",
-                    "remote_id",
-                    "employee_id",
-                    "job_title",
-                    "pay_rate",
-                    "pay_period",
-                    "pay_frequency",
-                    "employment_type",
-                    "pay_currency",
-                    "effective_date",
-                    "changed_at",
-                    "remote_deleted_at",
-                    "remote_data",
-                    "custom_fields",
-                    "integration_fields",
-                ),
+                "hris_employments",
+                "employee",
+                "id remote_id employee_id job_title pay_rate pay_period"
+                " pay_frequency employment_type pay_currency effective_date"
+                " changed_at remote_deleted_at custom_fields integration_fields"
+                " remote_data",
                 added=True,
                 linked=True,
             ),
             Many(
                 "time_off_balances",
-                model="hris_time_off_balances",
-                link="employee",
-                shape=(
-                    "id",
-                    "remote_id",
-                    "employee_id",
-                    "type_id",
-                    "balance",
-                    "balance_unit",
-                    "changed_at",
-                    "remote_deleted_at",
-                    "used",
-                    "used_unit",
-                    "remote_data",
-                ),
+                "hris_time_off_balances",
+                "employee",
+                "id remote_id employee_id type_id balance balance_unit changed_at"
+                " remote_deleted_at used used_unit remote_data",
                 added=True,
                 linked=True,
             ),
             One(
                 "manager",
-                "manager",
-                (
-                    "first_name",
-                    "last_name",
-                    "display_full_name",
-                    "id",
-                    "employee_number",
-                    "work_email",
-                    "remote_id",
-                    "employment_status",
-                    "termination_date",
-                ),
+                "first_name last_name display_full_name id employee_number"
+                " work_email remote_id employment_status termination_date",
                 counts=True,
             ),
             Many(
                 "groups",
-                model="hris_group_memberships",
-                link="employee",
+                "hris_group_memberships",
+                "employee",
+                _GROUP,
                 through="to_group",
-                shape=_GROUP,
                 added=True,
             ),
-            One(
-                "legal_entity",
-                "legal_entity",
-                ("id", "remote_id", "name", "address"),
-                counts=True,
-            ),
-            # Deprecated by Kombo: the groups under another name.
+            One("legal_entity", "id remote_id name address", counts=True),
+            # Deprecated by Kombo; the same as `groups`.
             Many(
                 "teams",
-                model="hris_group_memberships",
-                link="employee",
+                "hris_group_memberships",
+                "employee",
+                _GROUP,
                 through="to_group",
-                shape=_GROUP,
                 added=True,
             ),
             One(
                 "work_location",
-                "work_location",
-                (
-                    "id",
-                    "remote_id",
-                    "name",
-                    "address",
-                    "type",
-                    "changed_at",
-                    "remote_deleted_at",
-                    "remote_data",
-                ),
+                "id remote_id name address type changed_at remote_deleted_at remote_data",
                 counts=True,
             ),
         ),
         filters=(
-            among("employment_status", "r.own->>'employment_status'", _STATUS),
-            among("employment_statuses", "r.own->>'employment_status'", _STATUS),
+            by_enum("employment_status", "employment_status", _STATUSES),
+            by_enum("employment_statuses", "employment_status", _STATUSES),
             Filter(
                 "group_ids",
                 "EXISTS (SELECT 1 FROM hris_group_memberships m JOIN hris_groups g"
@@ -170,10 +106,10 @@ ROWS = (
                 " AND g.id IN (SELECT value FROM json_each(:group_ids)))",
                 kombo_ids,
             ),
-            among("legal_entity_ids", "r.own->>'legal_entity_id'", kombo_ids),
-            among("work_location_ids", "r.own->>'work_location_id'", kombo_ids),
-            among("work_emails", "casefold(r.own->>'work_email')", lowered),
-            among("personal_emails", "casefold(r.own->>'personal_email')", lowered),
+            by_ids("legal_entity_ids"),
+            by_ids("work_location_ids"),
+            among("work_emails", f"casefold({own('work_email')})", lowered),
+            among("personal_emails", f"casefold({own('personal_email')})", lowered),
             Filter(
                 "custom_fields",
                 "EXISTS (SELECT 1 FROM json_each(r.own, '$.custom_fields') has"
@@ -182,245 +118,214 @@ ROWS = (
                 json_pair,
             ),
         ),
+        extras=CUSTOM,
+        seeded_deleted=True,
     ),
     Model(
         id="hris_employments",
-        label="Employments",
-        customised=True,
         links={"employee": "hris_employees"},
         changes=("job_title", "pay_rate"),
         hidden=UNDATED,
+        extras=CUSTOM,
+        seeded_deleted=True,
     ),
     Model(
         id="hris_groups",
-        label="Groups",
         links={"parent": "hris_groups"},
         changes=("name",),
         hidden=UNDATED,
         filters=(
-            among(
-                "types",
-                "ifnull(r.own->>'type', 'null')",
-                some_of("DEPARTMENT", "TEAM", "COST_CENTER", "null"),
-            ),
-            name_contains("name"),
+            by_enum("types", "type", "DEPARTMENT TEAM COST_CENTER null"),
+            NAME_CONTAINS,
         ),
     ),
     Model(
         id="hris_legal_entities",
-        label="Legal entities",
         changes=("name", "address"),
         hidden=UNDATED,
-        filters=(name_contains("name"),),
+        filters=(NAME_CONTAINS,),
     ),
     Model(
         id="hris_locations",
-        label="Work locations",
         changes=("name", "address"),
         hidden=UNDATED,
-        filters=(name_contains("name"),),
+        filters=(NAME_CONTAINS,),
     ),
     Model(
         id="hris_absence_types",
-        label="Absence types",
         changes=("name", "half_days_supported"),
         hidden=UNDATED,
+        extras=("custom_fields", "remote_data"),
     ),
     Model(
         id="hris_absences",
-        label="Absences",
         links={
             "employee": "hris_employees",
             "approver": "hris_employees",
             "type": "hris_absence_types",
         },
         changes=("start_date", "end_date", "amount", "status"),
-        nested=(One("type", "type", _ABSENCE_TYPE, counts=True),),
+        nested=(One("type", _ABSENCE_TYPE, counts=True),),
         filters=(
-            Filter("date_from", "r.own->>'end_date' >= substr(:date_from, 1, 10)", date),
-            Filter("date_until", "r.own->>'start_date' <= substr(:date_until, 1, 10)", date),
-            among("type_ids", "r.own->>'type_id'", kombo_ids),
-            _OF_EMPLOYEE,
-            Filter("time_from", "r.own->>'end_date' >= substr(:time_from, 1, 10)", date),
-            Filter("time_until", "r.own->>'start_date' <= substr(:time_until, 1, 10)", date),
+            _ends_after("date_from"),
+            _starts_before("date_until"),
+            by_ids("type_ids"),
+            EMPLOYEE_ID,
+            _ends_after("time_from"),
+            _starts_before("time_until"),
         ),
+        seeded_deleted=True,
     ),
     Model(
         id="hris_time_off_balances",
-        label="Time-off balances",
         links={"employee": "hris_employees", "type": "hris_absence_types"},
         changes=("balance", "used"),
         hidden=UNDATED,
-        nested=(One("type", "type", _ABSENCE_TYPE, counts=True),),
-        filters=(_OF_EMPLOYEE,),
+        nested=(One("type", _ABSENCE_TYPE, counts=True),),
+        filters=(EMPLOYEE_ID,),
     ),
     Model(
         id="hris_employee_document_categories",
-        label="Employee document categories",
         changes=("name",),
         hidden=UNDATED,
     ),
     Model(
         id="hris_timesheets",
-        label="Timesheets",
-        customised=True,
         links={"employee": "hris_employees"},
         changes=("started_at", "ended_at", "payable_hours"),
         hidden=UNDATED,
         filters=(
-            _OF_EMPLOYEE,
-            Filter("started_before", "r.own->>'started_at' < :started_before", date),
-            Filter("started_after", "r.own->>'started_at' >= :started_after", date),
-            Filter("ended_before", "r.own->>'ended_at' <= :ended_before", date),
-            Filter("ended_after", "r.own->>'ended_at' >= :ended_after", date),
+            EMPLOYEE_ID,
+            Filter("started_before", f"{own('started_at')} < :started_before", date),
+            since("started_after", "started_at"),
+            Filter("ended_before", f"{own('ended_at')} <= :ended_before", date),
+            since("ended_after", "ended_at"),
         ),
+        extras=CUSTOM,
+        seeded_deleted=True,
     ),
     Model(
         id="hris_performance_review_cycles",
-        label="Performance review cycles",
         changes=("name",),
         hidden=UNDATED,
     ),
     Model(
         id="hris_performance_reviews",
-        label="Performance reviews",
         links={
             "reviewee": "hris_employees",
             "reviewer": "hris_employees",
             "review_cycle": "hris_performance_review_cycles",
         },
         changes=("summary_comment", "summary_rating"),
-        hidden=UNDATED,
+        hidden=("reviewee_id", "reviewer_id", "review_cycle_id", *UNDATED),
         nested=(
-            One("reviewee", "reviewee", _PERSON, counts=True),
-            One("reviewer", "reviewer", _PERSON, counts=True),
+            One("reviewee", _PERSON, counts=True),
+            One("reviewer", _PERSON, counts=True),
             One(
                 "review_cycle",
-                "review_cycle",
-                (
-                    "id",
-                    "remote_id",
-                    "name",
-                    "review_period_start_date",
-                    "changed_at",
-                    "remote_deleted_at",
-                    "remote_data",
-                ),
+                "id remote_id name review_period_start_date changed_at"
+                " remote_deleted_at remote_data",
                 counts=True,
             ),
         ),
         filters=(
-            among("types", "r.own->>'type'", some_of("MANAGER", "DIRECT_REPORT", "PEER", "SELF")),
-            among(
-                "review_cycle_ids",
-                _behind("review_cycle", "hris_performance_review_cycles"),
-                kombo_ids,
-            ),
-            among("reviewee_ids", _behind("reviewee", "hris_employees"), kombo_ids),
+            by_enum("types", "type", "MANAGER DIRECT_REPORT PEER SELF"),
+            by_ids("review_cycle_ids"),
+            by_ids("reviewee_ids"),
         ),
+        seeded_deleted=True,
     ),
     Model(
         id="hris_skills",
-        label="Skills",
         changes=("name", "description"),
         hidden=("proficiency_scale", *UNDATED),
-        filters=(name_contains("name"),),
+        filters=(NAME_CONTAINS,),
         listing=WHOLE,
     ),
     Model(
         id="hris_employee_skill_assignments",
-        label="Employee skill assignments",
         links={"employee": "hris_employees", "skill": "hris_skills"},
         changes=("current_level",),
         hidden=UNTRACKED,
         filters=(
-            among("employee_ids", "r.own->>'employee_id'", kombo_ids),
-            among("skill_ids", "r.own->>'skill_id'", kombo_ids),
+            by_ids("employee_ids"),
+            by_ids("skill_ids"),
         ),
         listing=WHOLE,
+        extras=(),
     ),
     Model(
         id="hris_staffing_entities",
-        label="Staffing entities",
-        customised=True,
         links={"parent": "hris_staffing_entities"},
         changes=("name", "status", "number_of_openings"),
         nested=(
             Many(
                 "locations",
-                model="hris_staffing_locations",
-                link="entity",
+                "hris_staffing_locations",
+                "entity",
+                _GROUP,
                 through="location",
-                shape=_GROUP,
                 added=True,
                 linked=True,
             ),
             Many(
                 "legal_entities",
-                model="hris_staffing_legal_entities",
-                link="entity",
+                "hris_staffing_legal_entities",
+                "entity",
+                _NAME,
                 through="legal_entity",
-                shape=_NAME,
                 added=True,
                 linked=True,
             ),
             Many(
                 "groups",
-                model="hris_staffing_groups",
-                link="entity",
+                "hris_staffing_groups",
+                "entity",
+                _GROUP,
                 through="to_group",
-                shape=_GROUP,
                 added=True,
                 linked=True,
             ),
             Many(
                 "skills",
-                model="hris_staffing_skills",
-                link="entity",
-                shape=(
-                    "skill_id",
-                    One("skill", "skill", ("id", "remote_id", "name", "proficiency_scale")),
-                    "expected_proficiency",
-                ),
+                "hris_staffing_skills",
+                "entity",
+                "skill_id expected_proficiency",
+                nested=(One("skill", "id remote_id name proficiency_scale"),),
                 added=True,
                 linked=True,
             ),
         ),
         filters=(
-            among("model_types", "r.own->>'model_type'", some_of("JOB", "POSITION", "REQUISITION")),
-            among(
-                "statuses",
-                "r.own->>'status'",
-                some_of("OPEN_LIMITED", "OPEN_UNLIMITED", "PENDING", "FROZEN", "FILLED", "CLOSED"),
+            by_enum("model_types", "model_type", "JOB POSITION REQUISITION"),
+            by_enum(
+                "statuses", "status", "OPEN_LIMITED OPEN_UNLIMITED PENDING FROZEN FILLED CLOSED"
             ),
         ),
+        extras=CUSTOM,
+        seeded_deleted=True,
     ),
     Model(
         id="hris_pay_runs",
-        label="Pay runs",
         links={"legal_entity": "hris_legal_entities"},
         changes=("totals",),
         hidden=UNDATED,
-        filters=(among("legal_entity_ids", "r.own->>'legal_entity_id'", kombo_ids),),
+        filters=(by_ids("legal_entity_ids"),),
+        extras=(),
     ),
     Model(
         id="hris_payslips",
-        label="Payslips",
         links={"employee": "hris_employees", "pay_run": "hris_pay_runs"},
         changes=("totals",),
-        hidden=UNDATED,
+        hidden=("employee_id", "pay_run_id", *UNDATED),
         nested=(
-            One("employee", "employee", _PERSON),
-            One(
-                "pay_run",
-                "pay_run",
-                ("id", "remote_id", "start_date", "end_date", "legal_entity_id"),
-            ),
+            One("employee", _PERSON),
+            One("pay_run", "id remote_id start_date end_date legal_entity_id"),
             Many(
                 "line_items",
-                model="hris_payslip_line_items",
-                link="payslip",
-                shape=("id", "remote_id", "name", "amount"),
+                "hris_payslip_line_items",
+                "payslip",
+                "id remote_id name amount",
                 added=True,
                 linked=True,
             ),
@@ -431,34 +336,32 @@ ROWS = (
                 "(SELECT p.own->>'legal_entity_id' FROM hris_pay_runs p WHERE p.seq = r.pay_run)",
                 kombo_ids,
             ),
-            among("employee_ids", _behind("employee", "hris_employees"), kombo_ids),
-            among("payrun_ids", _behind("pay_run", "hris_pay_runs"), kombo_ids),
+            by_ids("employee_ids"),
+            among("payrun_ids", own("pay_run_id"), kombo_ids),
         ),
+        extras=(),
+        seeded_deleted=True,
     ),
-    # Kombo has no endpoints for the rest: they exist only inside other records.
+    # Kombo has no endpoints for the rest: they are only nested.
     Model(
         id="hris_group_memberships",
-        label="Members of groups",
         links={"employee": "hris_employees", "to_group": "hris_groups"},
-        changes=(),
         served=False,
     ),
     Model(
         id="hris_payslip_line_items",
-        label="Line items of payslips",
         links={"payslip": "hris_payslips"},
         changes=("amount",),
         served=False,
     ),
     *(
         Model(
-            id=f"hris_staffing_{what}",
-            label=f"{what.replace('_', ' ').capitalize()} of staffing entities",
+            id=f"hris_staffing_{name}",
             links={"entity": "hris_staffing_entities", link: target},
             changes=changes,
             served=False,
         )
-        for what, link, target, changes in (
+        for name, link, target, changes in (
             ("locations", "location", "hris_locations", ()),
             ("legal_entities", "legal_entity", "hris_legal_entities", ()),
             ("groups", "to_group", "hris_groups", ()),

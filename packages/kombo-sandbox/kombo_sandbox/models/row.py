@@ -1,10 +1,7 @@
-"""What a row of the table of models says.
+"""The columns of the table of models.
 
-A record is its own properties; what Kombo nests in it is looked up along links when it is served.
-``counts``, ``added`` and ``linked`` are the columns of the tables in the ``updated_after``
-descriptions of Kombo's OpenAPI document (May 2026): they say which changes of nested data bring a
-record back although its own ``changed_at`` stays. For what the document does not have yet they
-follow the official client.
+A stored record holds only its own properties. The records that Kombo nests in it are looked up
+along links when it is read.
 """
 
 from collections.abc import Mapping
@@ -14,49 +11,65 @@ from typing import Any
 from kombo_sandbox.filters import IDS, REMOTE_IDS, Filter
 
 CATEGORIES = ("ATS", "HRIS", "LMS", "ASSESSMENT")
-"""The kinds of tools that Kombo connects."""
 
 
 @dataclass(frozen=True)
 class One:
-    """The record that ``link`` leads to, nested as ``name`` with the properties in ``shape``."""
+    """A nested object: the record behind the link of the same name.
+
+    Attributes:
+        name: The property of the outer record, and its link.
+        shape: The properties of the nested object, separated by spaces.
+        nested: Nested objects and lists, which follow these properties.
+        counts: A change of the linked record makes `updated_after` match the outer one, as the
+            `updated_after` descriptions of Kombo's OpenAPI document state.
+    """
 
     name: str
-    link: str
-    shape: "Shape"
+    shape: str = ""
+    nested: tuple["Node", ...] = ()
     counts: bool = False
 
 
 @dataclass(frozen=True)
 class Many:
-    """The records of ``model`` that lead here by their ``link``, nested as the list ``name``.
+    """A nested list: the records of `model` whose `link` is the outer record.
 
-    With ``through`` those records are memberships: shown is the record behind that link of theirs,
-    followed by the membership's properties ``own``.
+    Attributes:
+        name: The property of the outer record.
+        model: The model of the nested records, or of the memberships if `through` is set.
+        link: The link of these records to the outer one.
+        shape: The properties of a nested object, separated by spaces.
+        nested: Nested objects and lists, which follow these properties.
+        through: The link of a membership to the record that is nested.
+        own: Properties of the membership that are added, separated by spaces.
+        added: Adding or removing a record of `model` makes `updated_after` match the outer one.
+        linked: A change of a nested record makes `updated_after` match the outer one.
     """
 
     name: str
     model: str
     link: str
-    shape: "Shape"
+    shape: str = ""
+    nested: tuple["Node", ...] = ()
     through: str | None = None
-    own: tuple[str, ...] = ()
+    own: str = ""
     added: bool = False
     linked: bool = False
 
 
-Shape = tuple[str | One | Many, ...]
+Node = One | Many
 
 
 @dataclass(frozen=True)
 class Listing:
-    """How a list endpoint gives its records.
+    """The behavior of a list endpoint.
 
     Attributes:
-        largest_page: so many at most at once; None: always all of them.
-        tracks_changes: whether it takes ``updated_after``, ``include_deleted`` and
-            ``ignore_unsupported_filters``; otherwise deleted records are just gone.
-        data: the JSON of a page.
+        largest_page: The largest `page_size`; None if the endpoint has no pages.
+        tracks_changes: It accepts `updated_after`, `include_deleted` and
+            `ignore_unsupported_filters`. Otherwise it omits deleted records.
+        data: The JSON of a page.
     """
 
     largest_page: int | None = 250
@@ -68,46 +81,57 @@ TRACKED = Listing()
 PAGED = Listing(tracks_changes=False)
 WHOLE = Listing(largest_page=None, tracks_changes=False)
 
+CUSTOM = ("custom_fields", "integration_fields", "remote_data")
+
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """One of Kombo's data models, under Kombo's own name.
+    """One of Kombo's data models.
 
     Attributes:
-        links: name of a link and the model it leads to.
-        nested: what a served record shows of other records, after its own properties.
-        hidden: the own properties that it does not show: other records show them, or filters and
-            the order of events need them.
-        common: the query parameters for ids.
-        filters: the query parameters that its endpoint has beside those of most endpoints.
-        changes: the own properties that get new values when a record is to change.
-        customised: whether customers add fields to it.
-        local_ids: whether its ids are the tool's own, unique only within an integration.
-        served: whether it has a list endpoint; the others are seen only inside records.
+        id: Kombo's name.
+        links: The model behind each link. A record has the id of a linked record as the property
+            `<link>_id`.
+        nested: Nested objects and lists, which follow the own properties.
+        hidden: Stored properties that the list endpoint omits. Filters, nested copies or the
+            order of events need them.
+        changes: Properties that get new values when a record is changed.
+        common: Query parameters for ids.
+        filters: Other query parameters.
+        listing: The behavior of the list endpoint.
+        extras: Which of `custom_fields`, `integration_fields` and `remote_data` it has.
+        seeded_deleted: A few of the seeded records are deleted.
+        local_ids: Ids are unique within an integration only.
+        served: It has a list endpoint. Other models are only nested.
     """
 
     id: str
-    label: str
-    changes: tuple[str, ...]
+    changes: tuple[str, ...] = ()
     links: Mapping[str, str] = field(default_factory=dict)
-    nested: tuple[One | Many, ...] = ()
+    nested: tuple[Node, ...] = ()
     hidden: tuple[str, ...] = ()
     common: tuple[Filter, ...] = (IDS, REMOTE_IDS)
     filters: tuple[Filter, ...] = ()
     listing: Listing = TRACKED
-    customised: bool = False
+    extras: tuple[str, ...] = ("remote_data",)
+    seeded_deleted: bool = False
     local_ids: bool = False
     served: bool = True
 
     @property
     def category(self) -> str | None:
-        """The kind of tool that has it; None for what each connection has."""
+        """The category of the tools that have it; None if all have it."""
         category = self.id.partition("_")[0].upper()
         return category if category in CATEGORIES else None
 
     @property
+    def label(self) -> str:
+        name = self.id.partition("_")[2] if self.category else self.id
+        return name.replace("_", " ").capitalize()
+
+    @property
     def path(self) -> str:
-        """The path of its list endpoint, without ``/v1``."""
+        """The path of its list endpoint, without `/v1`."""
         if self.category is None:
             return f"/integrations/{{integration_id}}/{self.id.replace('_', '-')}"
         category, _, name = self.id.partition("_")
@@ -117,13 +141,17 @@ class Model:
     def all_filters(self) -> tuple[Filter, ...]:
         return (*self.common, *self.filters)
 
+    @property
+    def has_custom_fields(self) -> bool:
+        return "integration_fields" in self.extras
+
     def shown(self, own: Mapping[str, Any]) -> dict[str, Any]:
-        """What a served record shows of its own properties."""
+        """Return the own properties that the list endpoint shows."""
         return {name: value for name, value in own.items() if name not in self.hidden}
 
 
 UNDATED = ("remote_created_at", "remote_updated_at")
-"""Hidden where Kombo does not say when the tool made and changed a record."""
+"""Hidden if Kombo does not return the times of the tool"""
 
 UNTRACKED = ("remote_id", *UNDATED, "changed_at", "remote_deleted_at")
-"""Hidden where Kombo does not say that a record changes at all."""
+"""Hidden if Kombo does not track changes of the model"""

@@ -1,4 +1,4 @@
-"""What every request under ``/v1`` meets first: request log, latency, faults, rate limit."""
+"""Middleware for all requests under `/v1`: request log, latency, faults and rate limit."""
 
 import asyncio
 import math
@@ -15,38 +15,38 @@ from kombo_sandbox.api import JSON, error_response, invalid
 from kombo_sandbox.clock import iso
 from kombo_sandbox.errors import CODES, KomboError, envelope
 from kombo_sandbox.faults import Fault
-from kombo_sandbox.world import World
+from kombo_sandbox.state import State
 
 
-class Front:
-    """An ASGI application before another one."""
+class Middleware:
+    """ASGI middleware."""
 
-    def __init__(self, app: ASGIApp, world: World) -> None:
+    def __init__(self, app: ASGIApp, state: State) -> None:
         self._app = app
-        self._world = world
+        self._state = state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not scope["path"].startswith("/v1/"):
             await self._app(scope, receive, send)
             return
         entry = _log_entry(scope)
-        self._world.log.append(entry)
+        self._state.log.append(entry)
         try:
-            await self._answer(scope, receive, send, entry)
+            await self._respond(scope, receive, send, entry)
         except asyncio.CancelledError:
-            # The server stops: whoever waits sees the connection break, as in a real outage.
+            # The server stops: clients see a broken connection, as in a real outage.
             scope["state"]["transport"].abort()
             raise
         finally:
             entry["ended"] = time.time()
 
-    async def _answer(
+    async def _respond(
         self, scope: Scope, receive: Receive, send: Send, entry: dict[str, Any]
     ) -> None:
-        world = self._world
-        with_cursor = "cursor" in entry["params"]
-        fault = world.faults.strike(entry["path"], entry["integration_id"], with_cursor=with_cursor)
-        if wait := world.latency + fault.delay:
+        state = self._state
+        has_cursor = "cursor" in entry["params"]
+        fault = state.faults.take(entry["path"], entry["integration_id"], has_cursor=has_cursor)
+        if wait := state.latency + fault.delay:
             await asyncio.sleep(wait)
         if fault.close:
             scope["state"]["transport"].abort()
@@ -55,30 +55,30 @@ class Front:
                 pass
             return
         app = self._app
-        if not world.budget.spend():
+        if not state.rate_limit.spend():
             error = KomboError("PLATFORM.RATE_LIMIT_EXCEEDED", "The rate limit is exceeded.")
             app = error_response(error)
         elif fault.expired_cursor:
             app = error_response(invalid("cursor", "has expired"))
-        elif fault.answers:
+        elif fault.has_response:
             app = _faulty(fault)
         await app(scope, receive, self._sender(send, fault, entry))
 
     def _sender(self, send: Send, fault: Fault, entry: dict[str, Any]) -> Send:
-        """Sends with Kombo's headers, and only what the fault leaves of the body."""
+        """Return a sender that adds Kombo's headers and cuts the body if the fault says so."""
         left: float = math.inf
 
         async def sender(message: Message) -> None:
             nonlocal left
             if message["type"] == "http.response.start":
                 entry["status"] = message["status"]
-                entry["answered"] = iso(self._world.clock.now())
+                entry["answered"] = iso(self._state.clock.now())
                 headers = dict(message["headers"]) | self._headers() | _encoded(fault.headers)
                 message = {**message, "headers": list(headers.items())}
                 if fault.cut_body is not None:
-                    left = fault.left_of(int(headers.get(b"content-length", 0)))
+                    left = fault.bytes_left(int(headers.get(b"content-length", 0)))
             elif fault.cut_body is not None:
-                # The server breaks the connection when not all comes that was announced.
+                # uvicorn closes the connection if the body is shorter than announced.
                 body = message["body"][: int(left)]
                 left -= len(body)
                 message = {**message, "body": body, "more_body": True}
@@ -87,13 +87,13 @@ class Front:
         return sender
 
     def _headers(self) -> dict[bytes, bytes]:
-        budget = self._world.budget
+        limit = self._state.rate_limit
         return _encoded(
             {
-                "date": formatdate(self._world.clock.now() / 1000, usegmt=True),
-                "ratelimit-limit": str(budget.limit),
-                "ratelimit-remaining": str(budget.remaining),
-                "ratelimit-reset": str(budget.reset),
+                "date": formatdate(self._state.clock.now() / 1000, usegmt=True),
+                "ratelimit-limit": str(limit.limit),
+                "ratelimit-remaining": str(limit.remaining),
+                "ratelimit-reset": str(limit.reset),
             }
         )
 
@@ -126,6 +126,6 @@ def _faulty(fault: Fault) -> Response:
     if fault.body is not None:
         status = fault.status or 200
         return Response(fault.body, status_code=status, media_type=fault.content_type)
-    usual, _ = CODES.get(fault.code or "", (500, ""))
-    body = envelope(fault.code, "The sandbox was told to fail.", fault.log_url)
-    return Response(body, status_code=fault.status or usual, media_type=JSON)
+    status, _ = CODES.get(fault.code or "", (500, ""))
+    body = envelope(fault.code, "A fault was set in the sandbox.", fault.log_url)
+    return Response(body, status_code=fault.status or status, media_type=JSON)

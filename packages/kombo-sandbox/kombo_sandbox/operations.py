@@ -1,0 +1,424 @@
+"""The operations of the control API; `kombo_sandbox.handle.Handle` documents them."""
+
+import json
+import random
+from collections.abc import Callable
+from functools import cache
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from kombo_sandbox.clock import iso, moment
+from kombo_sandbox.faults import Fault
+from kombo_sandbox.integrations import (
+    DISABLED,
+    OPTED_OUT,
+    TOOLS,
+    UNSUPPORTED,
+    Integration,
+    SetupStatus,
+    Status,
+)
+from kombo_sandbox.models import MODELS, SERVED, Model
+from kombo_sandbox.orders import ORDERS
+from kombo_sandbox.seeding.factory import RecordFactory
+from kombo_sandbox.state import RateLimit, State
+from kombo_sandbox.store import ANONYMIZED, DELETED, LIVE, Record, Row
+from kombo_sandbox.updates import has_linked_rows
+
+# Records with `body` keep it: they cannot get new values.
+_CHANGEABLE = "r.state = 0 AND r.body IS NULL"
+_NOT_ANONYMIZED = {"id", "changed_at", "remote_deleted_at"}
+
+_Count = Annotated[int, Meta(ge=0, le=1_000_000)]
+
+
+class Operation(msgspec.Struct, forbid_unknown_fields=True):
+    """An operation; its fields are the arguments."""
+
+    def run(self, state: State) -> Any:
+        raise NotImplementedError
+
+
+class _Selection(Operation):
+    """Operations on records: those with `ids`, or `count` random ones."""
+
+    model: str
+    count: _Count = 1
+    integration_id: str | None = None
+    ids: list[str] | None = None
+
+    def select(self, state: State, condition: str, rng: random.Random) -> list[Row]:
+        """Return the records, which must match an SQL condition."""
+        model = _model(self.model)
+        count = self.count
+        if self.integration_id is not None:
+            seq = state.store.integration(self.integration_id).seq
+            condition += f" AND r.integration = {seq}"
+        elif self.ids is None:
+            seqs = ", ".join(str(one.seq) for one in _integrations_with(state, model))
+            condition += f" AND r.integration IN ({seqs})"
+        if self.ids is not None:
+            condition += " AND r.id IN (SELECT value FROM json_each(:ids))"
+            count = len(self.ids)
+        # The multiplication by a random number is a random order that needs no memory.
+        order = f"r.seq * {rng.randrange(1, 2**31, 2)} % {2**31 - 1}"
+        rows = state.store.rows(
+            model,
+            f"{condition} ORDER BY {order} LIMIT :count",
+            ids=json.dumps(self.ids),
+            count=count,
+        )
+        if len(rows) < count:
+            raise ValueError(f"{self.model}: only {len(rows)} records match, not {count}")
+        return rows
+
+
+class Change(_Selection):
+    def run(self, state: State) -> list[str]:
+        rng = state.seeder.rng()
+        rows = self.select(state, _CHANGEABLE, rng)
+        factories = _factories(state, rng)
+        for row in rows:
+            _change(state, row, factories)
+        return [row.id for row in rows]
+
+
+class ChangeNested(_Selection):
+    def run(self, state: State) -> list[str]:
+        rng = state.seeder.rng()
+        factories = _factories(state, rng)
+        touched: dict[str, None] = {}
+        condition = f"r.state = 0 AND {has_linked_rows(_model(self.model))}"
+        for row in self.select(state, condition, rng):
+            linked = state.store.linked_rows(row)
+            found = [(other, state.store.touched_by(other, row.model)) for other in linked]
+            other, ids = min(found, key=lambda one: len(one[1]))
+            _change(state, other, factories)
+            touched |= dict.fromkeys(ids)
+        return list(touched)
+
+
+class Delete(_Selection):
+    def run(self, state: State) -> list[str]:
+        rows = self.select(state, "r.state = 0", state.seeder.rng())
+        for row in rows:
+            row.state = DELETED
+            _write(state, row, {"remote_deleted_at": iso(state.clock.now())}, moved=True)
+        return [row.id for row in rows]
+
+
+class Anonymize(_Selection):
+    def run(self, state: State) -> list[str]:
+        rows = self.select(state, "r.state < 2", state.seeder.rng())
+        for row in rows:
+            row.state = ANONYMIZED
+            own = dict.fromkeys(row.own.keys() - _NOT_ANONYMIZED)
+            deleted = row.own.get("remote_deleted_at") or iso(state.clock.now())
+            nested = dict.fromkeys(node.name for node in row.model.nested)
+            row.body = json.dumps({**row.model.shown(row.own), **nested})
+            _write(state, row, {**own, "remote_deleted_at": deleted}, moved=True)
+        return [row.id for row in rows]
+
+
+class Restore(_Selection):
+    def run(self, state: State) -> list[str]:
+        rows = self.select(state, "r.state = 1", state.seeder.rng())
+        for row in rows:
+            row.state = LIVE
+            _write(state, row, {"remote_deleted_at": None}, moved=True)
+        return [row.id for row in rows]
+
+
+class Add(Operation):
+    model: str
+    count: _Count = 1
+    integration_id: str | None = None
+
+    def run(self, state: State) -> list[str]:
+        model = _model(self.model)
+        rng = state.seeder.rng()
+        factories = _factories(state, rng)
+        candidates = _integrations_with(state, model)
+        if not candidates:
+            raise ValueError(f"no integration has {self.model}")
+        added = []
+        for _ in range(self.count):
+            integration = state.store.integration(self.integration_id or rng.choice(candidates).id)
+            if model.category not in (None, TOOLS[integration.tool].category):
+                raise ValueError(f"{integration.id} does not have {self.model}")
+            links = {
+                link: _Selection(target, 1, integration.id).select(state, _CHANGEABLE, rng)[0]
+                for link, target in model.links.items()
+            }
+            row = factories(integration.seq).make(self.model, **links)
+            row.state = LIVE
+            _write(state, row, {"remote_deleted_at": None}, moved=True)
+            added.append(row.id)
+        return added
+
+
+class Patch(Operation):
+    model: str
+    id: str
+    values: Record
+
+    def run(self, state: State) -> None:
+        if self.values.get("id", self.id) != self.id:
+            raise ValueError("the id of a record cannot be patched")
+        selection = _Selection(self.model, ids=[self.id])
+        row = selection.select(state, "1", state.seeder.rng())[0]
+        nested = {node.name for node in row.model.nested}
+        own = {name: value for name, value in self.values.items() if name not in nested}
+        if len(own) < len(self.values):
+            row.body = json.dumps({**state.store.record(row), **self.values})
+        row.state = DELETED if {**row.own, **own}.get("remote_deleted_at") else LIVE
+        _write(state, row, own, moved=False)
+
+
+class PutRaw(Operation):
+    model: str
+    integration_id: str
+    json_text: str
+
+    def run(self, state: State) -> None:
+        model = _model(self.model)
+        integration = state.store.integration(self.integration_id)
+        record = json.loads(self.json_text)
+        if not (isinstance(record, dict) and isinstance(record.get("id"), str)):
+            raise ValueError("json_text must be a JSON object with a string as id")  # noqa: TRY004 - an argument, not a bug
+        nested = {node.name for node in model.nested}
+        known = state.store.rows(model, "r.id = :id", id=record["id"])
+        row = Row(
+            model=model,
+            seq=known[0].seq if known else state.store.last_seq(model) + 1,
+            integration=integration.seq,
+            own={name: value for name, value in record.items() if name not in nested},
+            touched_at=iso(state.clock.now()),
+            links=known[0].links if known else {},
+            state=DELETED if record.get("remote_deleted_at") else LIVE,
+            body=self.json_text,
+        )
+        state.store.save(row)
+        state.store.touch(row, moved=not known)
+
+
+class GetState(Operation):
+    def run(self, state: State) -> dict[str, Any]:
+        return {"api_key": state.api_key, "integration_ids": list(state.store.integrations)}
+
+
+class GetClock(Operation):
+    def run(self, state: State) -> str:
+        return iso(state.clock.now())
+
+
+class Advance(Operation):
+    seconds: float
+
+    def run(self, state: State) -> str:
+        state.clock.move(self.seconds)
+        state.store.save_setting("clock_offset", state.clock.offset)
+        return iso(state.clock.now())
+
+
+class AddFault(Fault, Operation):
+    def run(self, state: State) -> int:
+        return state.faults.add(self)
+
+
+class ClearFaults(Operation):
+    def run(self, state: State) -> None:
+        state.faults.clear()
+
+
+class SetRateLimit(Operation):
+    limit: int
+    window_seconds: float
+
+    def run(self, state: State) -> None:
+        state.rate_limit = RateLimit(self.limit, self.window_seconds)
+
+
+class GetRequests(Operation):
+    def run(self, state: State) -> list[dict[str, Any]]:
+        return list(state.log)
+
+
+class ClearRequests(Operation):
+    def run(self, state: State) -> None:
+        state.log.clear()
+
+
+class SetListing(Operation):
+    strict: bool | None = None
+    order: str | None = None
+    sparse: bool | None = None
+
+    def run(self, state: State) -> None:
+        if self.order is not None:
+            if self.order not in ORDERS:
+                raise ValueError(f"order: {self.order!r} is not one of {', '.join(ORDERS)}")
+            state.listing.order = ORDERS[self.order]
+        if self.strict is not None:
+            state.listing.strict = self.strict
+        if self.sparse is not None:
+            state.listing.sparse = self.sparse
+
+
+class Schedule(Operation):
+    operation: str
+    before_request: Annotated[int, Meta(ge=1)]
+    arguments: dict[str, Any]
+
+    def run(self, state: State) -> None:
+        scheduled = parse(self.operation, self.arguments)
+        state.schedule.add(
+            self.operation, lambda: scheduled.run(state), before_request=self.before_request
+        )
+
+
+class GetScheduledResults(Operation):
+    def run(self, state: State) -> list[dict[str, Any]]:
+        return state.schedule.results
+
+
+class ClearSchedule(Operation):
+    def run(self, state: State) -> None:
+        state.schedule.clear()
+
+
+class Reset(Operation):
+    def run(self, state: State) -> None:
+        state.reset()
+
+
+class SetIntegration(Operation):
+    integration_id: str
+    status: Status | None = None
+    setup_status: SetupStatus | None = None
+    data_expired_at: str | None = None
+    unavailable_models: list[str] | None = None
+    disabled_models: list[str] | None = None
+    opted_out_models: list[str] | None = None
+    unsupported_filters: list[str] | None = None
+
+    def run(self, state: State) -> None:
+        integration = state.store.integration(self.integration_id)
+        if self.data_expired_at is not None:
+            moment(self.data_expired_at)
+        withheld = {
+            UNSUPPORTED: self.unavailable_models,
+            DISABLED: self.disabled_models,
+            OPTED_OUT: self.opted_out_models,
+        }
+        for name in (name for names in withheld.values() for name in names or ()):
+            _model(name)
+        for reason, names in withheld.items():
+            if names is not None:
+                integration.withhold_models(names, reason)
+        for name in ("status", "setup_status", "data_expired_at", "unsupported_filters"):
+            if (value := getattr(self, name)) is not None:
+                setattr(integration, name, value)
+        state.store.save_integration(integration)
+
+
+class AddIntegration(Operation):
+    tool: str | None = None
+    offers: int = 100
+
+    def run(self, state: State) -> str:
+        category = TOOLS[self.tool].category if self.tool in TOOLS else "ATS"
+        return state.seeder.add_integrations([(category, self.offers)], self.tool)[0].id
+
+
+class RemoveIntegration(Operation):
+    integration_id: str
+
+    def run(self, state: State) -> None:
+        state.store.remove_integration(state.store.integration(self.integration_id))
+
+
+OPERATIONS: dict[str, type[Operation]] = {
+    "change": Change,
+    "change_nested": ChangeNested,
+    "delete": Delete,
+    "anonymize": Anonymize,
+    "restore": Restore,
+    "add": Add,
+    "patch": Patch,
+    "put_raw": PutRaw,
+    "state": GetState,
+    "clock": GetClock,
+    "advance": Advance,
+    "fault": AddFault,
+    "clear_faults": ClearFaults,
+    "rate_limit": SetRateLimit,
+    "requests": GetRequests,
+    "clear_requests": ClearRequests,
+    "set_listing": SetListing,
+    "schedule": Schedule,
+    "scheduled_results": GetScheduledResults,
+    "clear_schedule": ClearSchedule,
+    "reset": Reset,
+    "set_integration": SetIntegration,
+    "add_integration": AddIntegration,
+    "remove_integration": RemoveIntegration,
+}
+
+
+def parse(name: str, arguments: object) -> Operation:
+    """Return an operation with its arguments; raises ValueError if they are not valid."""
+    if name not in OPERATIONS:
+        raise ValueError(f"there is no operation {name}")
+    try:
+        return msgspec.convert(arguments, OPERATIONS[name])
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from error
+
+
+def _model(name: str) -> Model:
+    if name not in MODELS:
+        served = ", ".join(model.id for model in SERVED)
+        raise ValueError(f"model: {name!r} is not one of {served}")
+    return MODELS[name]
+
+
+def _integrations_with(state: State, model: Model) -> list[Integration]:
+    return [one for one in state.store.integrations.values() if one.has(model)]
+
+
+def _factories(state: State, rng: random.Random) -> Callable[[int], RecordFactory]:
+    """Return a function that returns the factory of an integration by its number."""
+    by_seq = {one.seq: one for one in state.store.integrations.values()}
+    now = state.clock.now()
+    return cache(lambda seq: state.seeder.factory(by_seq[seq], now, rng))
+
+
+def _change(state: State, row: Row, factories: Callable[[int], RecordFactory]) -> None:
+    """Give a row other values, generated as for a new record with the same links."""
+    if not row.model.changes:
+        raise ValueError(f"{row.model.id}: the records have no values that could change")
+    linked = {
+        link: state.store.rows(MODELS[target], "r.seq = :seq", seq=row.links[link])[0].own
+        for link, target in row.model.links.items()
+        if row.links[link] is not None
+    }
+    before = {name: row.own.get(name) for name in row.model.changes}
+    values = before
+    while values == before:
+        generated = factories(row.integration).values(row.model, row.seq, linked)
+        values = {name: generated[name] for name in row.model.changes}
+    _write(state, row, {**values, "remote_updated_at": iso(state.clock.now())}, moved=False)
+
+
+def _write(state: State, row: Row, values: Record, *, moved: bool) -> None:
+    """Store own values; the record and its dependents count as changed now."""
+    row.touched_at = iso(state.clock.now())
+    values = {"changed_at": row.touched_at, **values}
+    row.own |= values
+    if row.body is not None:
+        row.body = json.dumps({**json.loads(row.body), **row.model.shown(values)})
+    state.store.save(row)
+    state.store.touch(row, moved=moved)
