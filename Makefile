@@ -85,6 +85,7 @@ lint: $(INSTALLED) ## Check style and types
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+	@$(BIN)/mypy packages/kombo-sandbox/tests
 
 .PHONY: format
 format: $(INSTALLED) ## Fix style

@@ -1,4 +1,4 @@
-"""What happens to records, and what ``updated_after`` finds of it."""
+"""Changes of records, and the records that `updated_after` then matches."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import json
 from typing import Any, NamedTuple
 
 import pytest
+from sandbox_client import CORE_MODELS, Client, Record
 
 from kombo_sandbox import Sandbox, SandboxError
-from tests.sandbox.client import PATHS, Client, Record
 
 
-def moments_later(client: Client) -> str:
-    """A moment after all that was and before all that comes."""
+def separate_moment(client: Client) -> str:
+    """Return a moment after all earlier changes and before all later ones."""
     client.sandbox.advance(1)
     now = client.sandbox.clock()
     client.sandbox.advance(1)
     return now
 
 
-def found(client: Client, model: str, since: str) -> set[str]:
+def changed_since(client: Client, model: str, since: str) -> set[str]:
     return client.ids(model, updated_after=since, include_deleted="true")
 
 
@@ -29,7 +29,7 @@ def differing(before: list[Record], after: list[Record]) -> set[str]:
 
 
 def shown_under(record: Record, path: str) -> set[str]:
-    """The ids of the records that are nested under a dotted path, lists included."""
+    """Return the ids of the records nested under a dotted path, also in lists."""
     values: list[Any] = [record]
     for name in path.split("."):
         values = [value.get(name) for value in values if value]
@@ -40,9 +40,9 @@ def shown_under(record: Record, path: str) -> set[str]:
 
 
 class Link(NamedTuple):
-    """A row of the tables in the `updated_after` descriptions of Kombo's document.
+    """A row of the tables in the `updated_after` descriptions of Kombo's OpenAPI document.
 
-    Records of `model` show those of `linked` under the dotted `path`.
+    Records of `linked` are nested in those of `model` under the dotted `path`.
     """
 
     model: str
@@ -84,33 +84,35 @@ MOVED = [
 
 
 @pytest.mark.parametrize("link", LINKED, ids=lambda link: f"{link.model}-{link.path}")
-def test_a_change_of_a_linked_record_counts_as_kombo_says(client: Client, link: Link) -> None:
+def test_a_change_of_a_linked_record_matches_if_kombo_documents_it(
+    client: Client, link: Link
+) -> None:
     model, path, linked, counts = link
-    before = client.held(model)
+    before = client.stored(model)
     shown = set().union(*(shown_under(record, path) for record in before))
-    live = [record["id"] for record in client.held(linked, include_deleted=False)]
+    live = [record["id"] for record in client.stored(linked, include_deleted=False)]
     target = next(id_ for id_ in live if id_ in shown)
     showing = {record["id"] for record in before if target in shown_under(record, path)}
 
-    since = moments_later(client)
+    since = separate_moment(client)
     client.sandbox.change(linked, ids=[target])
 
-    assert found(client, model, since) == (showing if counts else set())
+    assert changed_since(client, model, since) == (showing if counts else set())
     changed_at = {record["id"]: record["changed_at"] for record in before}
-    assert all(record["changed_at"] == changed_at[record["id"]] for record in client.held(model))
+    assert all(record["changed_at"] == changed_at[record["id"]] for record in client.stored(model))
 
 
 @pytest.mark.parametrize("operation", ["add", "delete"])
 @pytest.mark.parametrize("link", MOVED, ids=lambda link: f"{link.model}-{link.path}")
-def test_a_list_that_grows_or_shrinks_counts_as_kombo_says(
+def test_a_longer_or_shorter_nested_list_matches_if_kombo_documents_it(
     client: Client, link: Link, operation: str
 ) -> None:
     model, path, linked, counts = link
     client.sandbox.add(linked, 5, client.integration_id)
-    before = client.held(model)
-    since = moments_later(client)
+    before = client.stored(model)
+    since = separate_moment(client)
     getattr(client.sandbox, operation)(linked, integration_id=client.integration_id)
-    after = client.held(model)
+    after = client.stored(model)
     shown = path.partition(".")[0]
     changed = {
         record["id"]
@@ -118,57 +120,61 @@ def test_a_list_that_grows_or_shrinks_counts_as_kombo_says(
         if record[shown] != old[shown]
     }
     assert changed
-    assert found(client, model, since) == (changed if counts else set())
+    assert changed_since(client, model, since) == (changed if counts else set())
     assert [record["changed_at"] for record in after] == [old["changed_at"] for old in before]
 
 
-@pytest.mark.parametrize("model", PATHS)
-def test_a_change_moves_changed_at_and_is_found(client: Client, model: str) -> None:
-    before = client.held(model)
-    since = moments_later(client)
+@pytest.mark.parametrize("model", CORE_MODELS)
+def test_a_change_moves_changed_at_and_matches(client: Client, model: str) -> None:
+    before = client.stored(model)
+    since = separate_moment(client)
     ids = client.sandbox.change(model, count=2, integration_id=client.integration_id)
     assert len(ids) == 2
-    assert found(client, model, since) == set(ids) == differing(before, client.held(model))
+    assert (
+        changed_since(client, model, since) == set(ids) == differing(before, client.stored(model))
+    )
     assert all(client.record(model, id_)["changed_at"] > since for id_ in ids)
 
 
-@pytest.mark.parametrize("model", PATHS)
-def test_a_nested_change_leaves_changed_at_and_is_found(client: Client, model: str) -> None:
-    before = {record["id"]: record["changed_at"] for record in client.held(model)}
-    since = moments_later(client)
+@pytest.mark.parametrize("model", CORE_MODELS)
+def test_a_nested_change_keeps_changed_at_and_matches(client: Client, model: str) -> None:
+    before = {record["id"]: record["changed_at"] for record in client.stored(model)}
+    since = separate_moment(client)
     ids = client.sandbox.change_nested(model, count=2, integration_id=client.integration_id)
     assert len(ids) >= 2
-    assert found(client, model, since) == set(ids)
-    assert {record["id"]: record["changed_at"] for record in client.held(model)} == before
+    assert changed_since(client, model, since) == set(ids)
+    assert {record["id"]: record["changed_at"] for record in client.stored(model)} == before
 
 
 def test_a_nested_copy_is_never_stale(client: Client) -> None:
-    offer = client.held("ats_offers", include_deleted=False)[0]
+    offer = client.stored("ats_offers", include_deleted=False)[0]
     candidate = offer["application"]["candidate"]
     client.sandbox.patch("ats_candidates", candidate["id"], {"first_name": "Ada"})
     offer = client.record("ats_offers", offer["id"])
     assert offer["application"]["candidate"]["first_name"] == "Ada"
 
 
-@pytest.mark.parametrize("model", PATHS)
-def test_a_deleted_record_is_hidden_and_counts_as_changed(client: Client, model: str) -> None:
-    since = moments_later(client)
+@pytest.mark.parametrize("model", CORE_MODELS)
+def test_a_deleted_record_is_hidden_and_matches_with_include_deleted(
+    client: Client, model: str
+) -> None:
+    since = separate_moment(client)
     [id_] = client.sandbox.delete(model, integration_id=client.integration_id)
     assert id_ not in client.ids(model)
     assert client.ids(model, updated_after=since) == set()
-    [record] = client.walk(model, updated_after=since, include_deleted="true")
+    [record] = client.read_all(model, updated_after=since, include_deleted="true")
     assert record["id"] == id_
     assert record["remote_deleted_at"] > since
     assert record["changed_at"] > since
 
 
-@pytest.mark.parametrize("model", PATHS)
-def test_an_anonymized_record_has_nothing_but_its_marks(client: Client, model: str) -> None:
-    fields = client.held(model)[0].keys()
-    since = moments_later(client)
+@pytest.mark.parametrize("model", CORE_MODELS)
+def test_an_anonymized_record_keeps_only_its_id_and_two_times(client: Client, model: str) -> None:
+    fields = client.stored(model)[0].keys()
+    since = separate_moment(client)
     [id_] = client.sandbox.anonymize(model, integration_id=client.integration_id)
     assert id_ not in client.ids(model)
-    assert found(client, model, since) == {id_}
+    assert changed_since(client, model, since) == {id_}
     record = client.record(model, id_)
     assert record.keys() == fields
     assert {name for name, value in record.items() if value is not None} == {
@@ -186,18 +192,18 @@ def test_an_anonymized_record_keeps_the_time_of_its_deletion(client: Client) -> 
     assert client.record("ats_offers", ids[0])["remote_deleted_at"] == deleted
 
 
-def test_a_restored_record_is_there_again(client: Client) -> None:
+def test_a_restored_record_is_listed_again(client: Client) -> None:
     ids = client.sandbox.delete("ats_offers", integration_id=client.integration_id)
-    since = moments_later(client)
+    since = separate_moment(client)
     assert client.sandbox.restore("ats_offers", ids=ids) == ids
     assert client.ids("ats_offers", updated_after=since) == set(ids)
     assert client.record("ats_offers", ids[0])["remote_deleted_at"] is None
 
 
-@pytest.mark.parametrize("model", PATHS)
-def test_an_added_record_is_linked_and_found(client: Client, model: str) -> None:
-    fields = client.held(model)[0].keys()
-    since = moments_later(client)
+@pytest.mark.parametrize("model", CORE_MODELS)
+def test_an_added_record_is_linked_and_matches(client: Client, model: str) -> None:
+    fields = client.stored(model)[0].keys()
+    since = separate_moment(client)
     ids = client.sandbox.add(model, 2, client.integration_id)
     assert client.ids(model, updated_after=since) == set(ids)
     record = client.record(model, ids[0])
@@ -206,66 +212,56 @@ def test_an_added_record_is_linked_and_found(client: Client, model: str) -> None
         assert record["application"]["candidate"]["first_name"]
 
 
-def test_updated_after_includes_its_moment(client: Client) -> None:
-    [id_] = client.sandbox.change("ats_offers", integration_id=client.integration_id)
-    moment = client.record("ats_offers", id_)["changed_at"]
-    assert id_ in client.ids("ats_offers", updated_after=moment)
-
-
 @pytest.mark.parametrize(
     "moment",
     ["2020-01-01", "2020-01-01T00:00:00Z", "2020-01-01T00:00:00", "2020-01-01T00:00:00.123456Z"],
 )
-def test_updated_after_is_read_in_every_form_that_kombo_accepts(
-    client: Client, moment: str
-) -> None:
+def test_updated_after_accepts_every_format_that_kombo_accepts(client: Client, moment: str) -> None:
     assert client.get("/ats/offers", updated_after=moment).status_code == 200
 
 
 @pytest.mark.parametrize(
     "moment", ["", "yesterday", "2020-13-01", "2020-01-01T00:00:00+02:00", "1577836800"]
 )
-def test_another_updated_after_is_refused(client: Client, moment: str) -> None:
-    answer = client.get("/ats/offers", updated_after=moment)
-    assert answer.status_code == 400
-    assert "updated_after" in answer.json()["error"]["message"]
+def test_updated_after_in_another_format_is_rejected(client: Client, moment: str) -> None:
+    response = client.get("/ats/offers", updated_after=moment)
+    assert response.status_code == 400
+    assert "updated_after" in response.json()["error"]["message"]
 
 
-@pytest.mark.parametrize("model", PATHS)
-def test_the_seeded_past_is_found_as_kombo_would(client: Client, model: str) -> None:
-    """At the start nothing was driven, but changes of linked records lie in the past too."""
+@pytest.mark.parametrize("model", CORE_MODELS)
+def test_seeded_records_match_by_the_changes_of_linked_records(client: Client, model: str) -> None:
     moments = {
-        linked: {record["id"]: record["changed_at"] for record in client.held(linked)}
+        linked: {record["id"]: record["changed_at"] for record in client.stored(linked)}
         for _, _, linked, _ in LINKED
     }
     rows = [(path, moments[linked]) for its, path, linked, yes in LINKED if its == model and yes]
-    middle = sorted(record["changed_at"] for record in client.held(model))[
-        len(client.held(model)) // 2
+    middle = sorted(record["changed_at"] for record in client.stored(model))[
+        len(client.stored(model)) // 2
     ]
     expected = {
         record["id"]
-        for record in client.held(model)
+        for record in client.stored(model)
         if record["changed_at"] >= middle
         or any(
             changed[id_] >= middle for path, changed in rows for id_ in shown_under(record, path)
         )
     }
-    assert expected <= found(client, model, middle)
-    assert found(client, model, "2100-01-01") == set()
+    assert expected <= changed_since(client, model, middle)
+    assert changed_since(client, model, "2100-01-01") == set()
 
 
 @pytest.fixture
 def offer(client: Client) -> str:
-    """An offer to do odd things to."""
     [id_] = client.sandbox.add("ats_offers", 1, client.integration_id)
     return id_
 
 
-def test_any_value_can_be_patched_into_a_record(client: Client, offer: str) -> None:
-    since = moments_later(client)
+def test_a_record_can_be_patched_with_any_value(client: Client, offer: str) -> None:
+    since = separate_moment(client)
     odd = {"status": 7, "new_field": {"a": [1, None, "\ud83d"]}, "remote_id": None}
     client.sandbox.patch("ats_offers", offer, odd)
-    [record] = client.walk("ats_offers", updated_after=since)
+    [record] = client.read_all("ats_offers", updated_after=since)
     assert {name: record[name] for name in odd} == odd
     assert record["application"]["candidate"]
 
@@ -279,14 +275,14 @@ def test_a_nested_copy_can_be_patched(client: Client, offer: str) -> None:
     assert (record["application"], record["status"]) == ("none", "DRAFT")
 
 
-def test_a_patched_changed_at_stands_but_the_record_is_found(client: Client, offer: str) -> None:
-    since = moments_later(client)
+def test_a_record_with_a_patched_changed_at_still_matches(client: Client, offer: str) -> None:
+    since = separate_moment(client)
     client.sandbox.patch("ats_offers", offer, {"changed_at": "2001-01-01T00:00:00.000Z"})
-    [record] = client.walk("ats_offers", updated_after=since)
+    [record] = client.read_all("ats_offers", updated_after=since)
     assert record["changed_at"] == "2001-01-01T00:00:00.000Z"
 
 
-def test_a_raw_record_is_answered_word_for_word(client: Client) -> None:
+def test_a_raw_record_is_returned_unchanged(client: Client) -> None:
     text = (
         '{"id":"rawRecordWithBigNumbers1", "salary": 12345678901234567890.10,'
         ' "twice": 1, "twice": 2,\n"nul": "\\u0000", "changed_at": null}'
@@ -296,33 +292,41 @@ def test_a_raw_record_is_answered_word_for_word(client: Client) -> None:
     assert client.record("ats_offers", "rawRecordWithBigNumbers1")["nul"] == "\0"
     replaced = json.dumps({"id": "rawRecordWithBigNumbers1", "status": "SENT"})
     client.sandbox.put_raw("ats_offers", client.integration_id, replaced)
-    answer = client.get("/ats/offers", page_size=250).text
-    assert replaced in answer
-    assert text not in answer
+    listed = client.get("/ats/offers", page_size=250).text
+    assert replaced in listed
+    assert text not in listed
     client.sandbox.delete("ats_offers", ids=["rawRecordWithBigNumbers1"])
     assert "rawRecordWithBigNumbers1" not in client.ids("ats_offers")
 
 
 @pytest.mark.parametrize(
+    ("json_text", "sentence"), [("[]", "JSON object"), ("{", "Expecting"), ('{"id": 1}', "string")]
+)
+def test_a_raw_record_must_be_a_json_object_with_an_id(
+    client: Client, json_text: str, sentence: str
+) -> None:
+    with pytest.raises(SandboxError, match=sentence):
+        client.sandbox.put_raw("ats_offers", client.integration_id, json_text)
+
+
+@pytest.mark.parametrize(
     ("operation", "arguments", "sentence"),
     [
-        ("change", {"model": "ats_nothing"}, "there is no model ats_nothing"),
-        ("change", {"model": "ats_offers", "count": 10_000}, "ats_offers has only"),
-        ("delete", {"model": "ats_offers", "ids": ["x"]}, "ats_offers has only 0"),
-        ("add", {"model": "ats_offers", "integration_id": "x"}, "there is no integration x"),
-        ("change_nested", {"model": "ats_tags"}, "ats_tags has only 0"),
-        ("change", {"model": "ats_candidate_tags"}, "no values of their own"),
+        ("change", {"model": "ats_nothing"}, "model: 'ats_nothing' is not one of"),
+        ("change", {"model": "ats_offers", "count": 10_000}, "ats_offers: only"),
+        ("delete", {"model": "ats_offers", "ids": ["x"]}, "ats_offers: only 0"),
         (
-            "put_raw",
-            {"model": "ats_offers", "integration_id": "x", "json_text": "[]"},
-            "JSON object",
+            "add",
+            {"model": "ats_offers", "integration_id": "x"},
+            "the integration 'x' does not exist",
         ),
-        ("put_raw", {"model": "ats_offers", "integration_id": "x", "json_text": "{"}, "Expecting"),
+        ("change_nested", {"model": "ats_tags"}, "ats_tags: only 0"),
+        ("change", {"model": "ats_candidate_tags"}, "no values that could change"),
         ("patch", {"model": "ats_offers", "id": "x", "values": {"id": "y"}}, "cannot be patched"),
-        ("records", {"model": "ats_nothing"}, "there is no such model"),
+        ("records", {"model": "ats_nothing"}, "there is no model ats_nothing"),
     ],
 )
-def test_what_cannot_be_done_is_refused_with_a_sentence(
+def test_an_operation_that_is_not_possible_is_rejected_with_a_sentence(
     sandbox: Sandbox, operation: str, arguments: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(SandboxError, match=sentence):

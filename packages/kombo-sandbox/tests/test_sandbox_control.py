@@ -1,23 +1,24 @@
-"""The control API, given nonsense and called by strangers."""
+"""The control API with arguments that are not valid, and with calls of other web pages."""
 
 from __future__ import annotations
 
 import http.client
 import json
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from sandbox_client import Client
 
 from kombo_sandbox import Sandbox
-from tests.sandbox.client import Client
 
 CONTROL = {"X-Kombo-Sandbox": "control"}
 DEEP = '{"a":' * 2000 + "1" + "}" * 2000
 
-NONSENSE: list[tuple[str, Any]] = [
+NOT_VALID: list[tuple[str, Any]] = [
     ("advance", {}),
     ("advance", {"seconds": "60"}),
     ("advance", {"seconds": True}),
@@ -73,10 +74,10 @@ NONSENSE: list[tuple[str, Any]] = [
     ("fault", {"headers": {"X Own": "a"}}),
     ("fault", {"headers": {"Content-Length": "much"}}),
     ("fault", {"nothing": True}),
-    ("behave", {"order": "by chance"}),
-    ("behave", {"order": []}),
-    ("behave", {"strict": "yes"}),
-    ("behave", {"nothing": True}),
+    ("set_listing", {"order": "by chance"}),
+    ("set_listing", {"order": []}),
+    ("set_listing", {"strict": "yes"}),
+    ("set_listing", {"nothing": True}),
     ("schedule", {"operation": "nothing", "before_request": 1, "arguments": {}}),
     ("schedule", {"operation": [], "before_request": 1, "arguments": {}}),
     ("schedule", {"operation": "change", "before_request": 0, "arguments": {}}),
@@ -87,49 +88,50 @@ NONSENSE: list[tuple[str, Any]] = [
     ("state", []),
     ("state", "state"),
     ("clock", None),
+    ("patch", {"model": "ats_offers", "id": "nobody", "values": {"a": math.nan}}),
 ]
 
 
 @pytest.fixture(scope="module")
-def lively() -> Iterator[Sandbox]:
+def server() -> Iterator[Sandbox]:
     with Sandbox(integrations=2, offers=20, seed=9) as sandbox:
         yield sandbox
 
 
-@pytest.mark.parametrize(("operation", "arguments"), NONSENSE)
-def test_nonsense_is_rejected_with_a_sentence_and_changes_nothing(
-    lively: Sandbox, operation: str, arguments: Any
+@pytest.mark.parametrize(("operation", "arguments"), NOT_VALID)
+def test_arguments_that_are_not_valid_are_rejected_and_change_nothing(
+    server: Sandbox, operation: str, arguments: Any
 ) -> None:
-    client = Client(lively)
-    before = lively.integration_ids, lively.records("ats_offers")
+    client = Client(server)
+    before = server.integration_ids, server.records("ats_offers")
 
-    status, error = post(lively, operation, json.dumps(arguments))
+    status, error = post(server, operation, json.dumps(arguments))
 
     assert status == 400, error
     assert error
     assert "\n" not in error
-    assert (lively.integration_ids, lively.records("ats_offers")) == before
-    answer = client.get("/ats/offers")
-    assert answer.status_code == 200
-    assert answer.headers["ratelimit-limit"] == "1000000"
+    assert (server.integration_ids, server.records("ats_offers")) == before
+    response = client.get("/ats/offers")
+    assert response.status_code == 200
+    assert response.headers["ratelimit-limit"] == "1000000"
 
 
 @pytest.mark.parametrize(
     "body", ["{", b"\xff", "[" * 100_000, '{"seconds": NaN}', '{"seconds": 1e999}', DEEP]
 )
-def test_a_body_that_is_not_a_json_object_is_rejected(lively: Sandbox, body: str | bytes) -> None:
-    status, error = post(lively, "advance", body)
+def test_a_body_that_is_not_a_json_object_is_rejected(server: Sandbox, body: str | bytes) -> None:
+    status, error = post(server, "advance", body)
 
     assert status == 400, error
     assert "\n" not in error
 
 
-def test_a_record_nested_too_deeply_is_rejected(lively: Sandbox) -> None:
-    client = Client(lively)
+def test_a_record_that_is_nested_too_deep_for_sqlite_is_rejected(server: Sandbox) -> None:
+    client = Client(server)
     where = {"model": "ats_offers", "integration_id": client.integration_id}
     record = '{"id": "deep", "a": ' + DEEP + "}"
 
-    status, error = post(lively, "put_raw", json.dumps({**where, "json_text": record}))
+    status, error = post(server, "put_raw", json.dumps({**where, "json_text": record}))
 
     assert status == 400, error
     assert client.get("/ats/offers").status_code == 200
@@ -147,85 +149,85 @@ def test_a_record_nested_too_deeply_is_rejected(lively: Sandbox) -> None:
         {"tool": "lever"},
     ],
 )
-def test_a_rejected_state_leaves_the_integration_as_it_was(
-    lively: Sandbox, state: dict[str, Any]
+def test_a_rejected_state_does_not_change_the_integration(
+    server: Sandbox, state: dict[str, Any]
 ) -> None:
-    before = lively.records("integrations")
-    arguments = {"integration_id": lively.integration_ids[0], **state}
+    before = server.records("integrations")
+    arguments = {"integration_id": server.integration_ids[0], **state}
 
-    status, error = post(lively, "set_integration", json.dumps(arguments))
+    status, error = post(server, "set_integration", json.dumps(arguments))
 
     assert status == 400, error
-    assert lively.records("integrations") == before
+    assert server.records("integrations") == before
 
 
-@pytest.mark.parametrize("clock", ["1970-01-02T00:00:00.000Z", "2999-12-31T00:00:00.000Z"])
-def test_every_tool_can_be_connected_at_the_ends_of_the_clock(clock: str) -> None:
-    with Sandbox(integrations=0, clock=clock) as sandbox:
-        for tool in ("personio", "hibob", "docebo", "teamtailor"):
-            client = Client(sandbox, sandbox.add_integration(tool, offers=3))
-            assert client.get(f"/integrations/{client.integration_id}").status_code == 200
+def test_integrations_can_be_added_at_the_first_and_last_day_of_the_clock() -> None:
+    with Sandbox(integrations=0, clock="1970-01-02T00:00:00.000Z") as sandbox:
+        for days in (0, 376_198):
+            sandbox.advance(days * 86_400)
+            for tool in ("personio", "hibob", "docebo", "teamtailor"):
+                client = Client(sandbox, sandbox.add_integration(tool, offers=3))
+                assert client.get(f"/integrations/{client.integration_id}").status_code == 200
+        assert sandbox.clock().startswith("2999-12-31")
 
 
-def test_an_integration_can_be_empty(lively: Sandbox) -> None:
-    client = Client(lively, lively.add_integration(offers=0))
+def test_an_integration_can_be_empty(server: Sandbox) -> None:
+    client = Client(server, server.add_integration(offers=0))
     assert client.get("/ats/offers").json()["data"]["results"] == []
-    lively.remove_integration(client.integration_id)
+    server.remove_integration(client.integration_id)
 
 
-def test_an_unknown_operation_is_not_found(lively: Sandbox) -> None:
-    assert post(lively, "nothing", "{}") == (404, "there is no operation nothing")
+def test_an_unknown_operation_is_not_found(server: Sandbox) -> None:
+    assert post(server, "nothing", "{}") == (404, "there is no operation nothing")
 
 
-def test_a_patched_record_that_breaks_a_change_does_not_break_the_server(lively: Sandbox) -> None:
-    client = Client(lively)
-    job = client.held("ats_jobs")[0]
+def test_a_patched_record_cannot_break_the_server(server: Sandbox) -> None:
+    client = Client(server)
+    job = client.stored("ats_jobs")[0]
     odd = {name: {"odd": [5]} for name in job if name not in ("id", "remote_deleted_at")}
-    lively.patch("ats_jobs", job["id"], odd)
+    server.patch("ats_jobs", job["id"], odd)
 
     statuses = {
-        post(lively, operation, json.dumps({"model": model, "count": 3}))[0]
+        post(server, operation, json.dumps({"model": model, "count": 3}))[0]
         for operation in ("add", "change", "change_nested")
         for model in ("ats_jobs", "ats_applications", "ats_offers")
     }
 
-    lively.reset()
+    server.reset()
     assert statuses <= {200, 400}
-    assert Client(lively).get("/ats/offers").status_code == 200
+    assert Client(server).get("/ats/offers").status_code == 200
 
 
 @pytest.mark.parametrize("value", ["", "yes"])
-def test_a_call_without_the_header_of_the_control_api_is_forbidden(
-    lively: Sandbox, value: str
-) -> None:
+def test_a_call_without_the_control_header_is_forbidden(server: Sandbox, value: str) -> None:
     headers = {"X-Kombo-Sandbox": value, "Content-Type": "text/plain"}
 
-    assert request(lively, "POST", "/_sandbox/clear_faults", "{}", headers)[0] == 403
-    assert request(lively, "GET", "/_sandbox/records/ats_offers", headers=headers)[0] == 403
-    assert request(lively, "GET", "/_sandbox/records/ats_offers")[0] == 200
+    assert request(server, "POST", "/_sandbox/clear_faults", "{}", headers)[0] == 403
+    assert request(server, "GET", "/_sandbox/records/ats_offers", headers=headers)[0] == 403
+    assert request(server, "GET", "/_sandbox/records/ats_offers")[0] == 200
 
 
 @pytest.mark.parametrize(
     "host", ["", "kombo.example", "127.0.0.1.kombo.example:8400", "192.0.2.1", "[2001:db8::1]:80"]
 )
-def test_a_call_for_another_host_is_forbidden(lively: Sandbox, host: str) -> None:
+def test_a_call_with_a_foreign_host_is_forbidden(server: Sandbox, host: str) -> None:
     headers = {**CONTROL, "Host": host}
 
-    assert post(lively, "clear_faults", "{}", headers)[0] == 403
-    assert request(lively, "GET", "/_sandbox/records/ats_offers", headers=headers)[0] == 403
+    assert post(server, "clear_faults", "{}", headers)[0] == 403
+    assert request(server, "GET", "/_sandbox/records/ats_offers", headers=headers)[0] == 403
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.2:8400", "[::1]:8400"])
-def test_a_call_for_a_loopback_host_is_accepted(lively: Sandbox, host: str) -> None:
-    assert post(lively, "clear_faults", "{}", {**CONTROL, "Host": host})[0] == 200
+def test_a_call_with_a_loopback_host_is_accepted(server: Sandbox, host: str) -> None:
+    assert post(server, "clear_faults", "{}", {**CONTROL, "Host": host})[0] == 200
 
 
 def post(
     sandbox: Sandbox, operation: str, body: str | bytes, headers: Mapping[str, str] = CONTROL
 ) -> tuple[int, str]:
-    """Call an operation, and return the status and the error, which is empty if there is none."""
-    status, answer = request(sandbox, "POST", f"/_sandbox/{operation}", body, headers)
-    return status, json.loads(answer).get("error", "")
+    """Call an operation, and return the status and the error, which can be empty."""
+    status, body_of_response = request(sandbox, "POST", f"/_sandbox/{operation}", body, headers)
+    return status, json.loads(body_of_response).get("error", "")
 
 
 def request(
