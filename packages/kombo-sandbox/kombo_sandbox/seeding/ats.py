@@ -214,8 +214,8 @@ class AtsFactory(RecordFactory):
             "ending_at": iso(starts + HOUR),
             "location": self.address() if self.chance(0.3) else None,
             "video_conferencing_url": f"https://meet.example/{new.seq}",
-            "candidate_id": application["candidate_id"],
-            "stage_id": application["current_stage_id"],
+            "candidate_id": application.get("candidate_id"),
+            "stage_id": application.get("current_stage_id"),
             "canceled": self.chance(0.1),
         }
 
@@ -226,7 +226,7 @@ class AtsFactory(RecordFactory):
         key = f"attachments/{self.kombo_id()}"
         stored = {"bucket": "customer-documents", "key": key, "type": "s3"}
         return {
-            "candidate_id": new.linked["application"]["candidate_id"],
+            "candidate_id": new.linked["application"].get("candidate_id"),
             "type": kind,
             "file_name": f"{self.pick(LAST_NAMES)} {name}",
             "content_ref": stored if self.chance(0.5) else None,
@@ -234,7 +234,7 @@ class AtsFactory(RecordFactory):
 
     def ats_notes(self, new: NewRecord) -> Record:
         return {
-            "candidate_id": new.linked["application"]["candidate_id"],
+            "candidate_id": new.linked["application"].get("candidate_id"),
             "title": self.pick(("Phone call", "Feedback", None)),
             "content_html": f"<p>{self.sentence()}</p>",
             "is_private": self.chance(0.2),
@@ -243,8 +243,8 @@ class AtsFactory(RecordFactory):
     def ats_scorecards(self, new: NewRecord) -> Record:
         interview = new.linked["interview"]
         return {
-            "candidate_id": interview["candidate_id"],
-            "application_id": interview["application_id"],
+            "candidate_id": interview.get("candidate_id"),
+            "application_id": interview.get("application_id"),
             "responses": self._responses(),
         }
 
@@ -299,11 +299,11 @@ class AtsFactory(RecordFactory):
     def ats_job_postings(self, new: NewRecord) -> Record:
         job = new.linked["job"]
         return {
-            "title": f"{job['name']} ({self.pick(CITIES)[0]})",
+            "title": f"{job.get('name')} ({self.pick(CITIES)[0]})",
             "description_html": f"<p>{self.sentence()}</p>",
             "status": self.pick(("ACTIVE", "INACTIVE", "DRAFT")),
             "visibility": self.pick(("PUBLIC", "INTERNAL", "UNLISTED")),
-            "url": job["post_url"],
+            "url": job.get("post_url"),
         }
 
     def ats_screening_questions(self, _new: NewRecord) -> Record:

@@ -114,7 +114,8 @@ class RecordFactory:
             seq: Its position in the list of the model.
             linked: The record behind each link that is set.
         """
-        made = [bisect(self._past, str(one["remote_created_at"])) for one in linked.values()]
+        # A record of `put_raw` can lack any property.
+        made = [bisect(self._past, str(one.get("remote_created_at"))) for one in linked.values()]
         created = self._later(max(made, default=0))
         updated = self._later(created)
         changed = self._past[min(updated + 1, _MOMENTS - 1)]
