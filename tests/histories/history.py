@@ -134,11 +134,11 @@ class History(RuleBasedStateMachine):
 
     @initialize(**behaviors)
     def set_initial_behavior(self, *, strict: bool, sparse: bool, order: str) -> None:
-        self.sandbox.behave(strict=strict, sparse=sparse, order=order)
+        self.sandbox.set_listing(strict=strict, sparse=sparse, order=order)
 
     @rule(**behaviors)
     def set_behavior(self, *, strict: bool, sparse: bool, order: str) -> None:
-        self.sandbox.behave(strict=strict, sparse=sparse, order=order)
+        self.sandbox.set_listing(strict=strict, sparse=sparse, order=order)
 
     @precondition(lambda self: len(self.sandbox.integration_ids) < MAX_INTEGRATIONS)
     @rule()

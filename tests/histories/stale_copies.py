@@ -26,7 +26,7 @@ def without_stale_copies(stream: str, record: Record) -> Record:
 def _fresh_values(node: One | Many, value: Any) -> Any:
     if value is None:
         return None
-    own = [name for name in node.shape if isinstance(name, str)]
+    own = node.shape.split()
     if isinstance(node, One):
         return {name: value[name] for name in own} if node.counts else None
     if node.linked:
