@@ -43,6 +43,7 @@ SOAK_MINUTES ?= 30
 soak: $(INSTALLED) ## Run long random histories and kills, for SOAK_MINUTES=30
 	@SOAK_MINUTES=$(SOAK_MINUTES) $(BIN)/pytest tests/histories tests/end_to_end/test_soak.py $(ARGS)
 
+SHARDS := packages/tap-kombo-airflow
 AIRFLOW := .cache/airflow-venv
 DAGSTER := .cache/dagster-venv
 
@@ -50,20 +51,18 @@ DAGSTER := .cache/dagster-venv
 test-airflow: $(INSTALLED) $(AIRFLOW)/installed ## Sync 200 integrations on Airflow with two workers, and lose one
 	@command -v redis-server >/dev/null || test "$$(id -u)" != 0 \
 		|| { apt-get update -qq && apt-get install -y -qq --no-install-recommends redis-server; }
-	@$(BIN)/pytest --numprocesses=0 orchestrate/cluster $(ARGS)
+	@$(BIN)/pytest --numprocesses=0 $(SHARDS)/system_tests/test_airflow.py $(ARGS)
 
 .PHONY: test-recipes
-test-recipes: $(INSTALLED) $(DAGSTER)/installed ## Run the recipes of orchestrate/README.md: cron, Dagster, Kubernetes
-	@$(BIN)/pytest --numprocesses=0 orchestrate/recipes $(ARGS)
+test-recipes: $(INSTALLED) $(DAGSTER)/installed ## Run the recipes of docs/scaling.md: cron, Dagster, Kubernetes
+	@$(BIN)/pytest --numprocesses=0 $(SHARDS)/system_tests/test_recipes.py $(ARGS)
 
-$(AIRFLOW)/installed: orchestrate/cluster/requirements.txt orchestrate/cluster/constraints.txt
-$(DAGSTER)/installed: orchestrate/recipes/requirements.txt orchestrate/recipes/constraints.txt
-$(AIRFLOW)/installed $(DAGSTER)/installed: | $(INSTALLED)
+$(AIRFLOW)/installed $(DAGSTER)/installed: .cache/%-venv/installed: $(SHARDS)/system_tests/%.txt $(SHARDS)/pyproject.toml | $(INSTALLED)
 	@echo "Installing into $(@D) ..."
 	@rm -rf $(@D)
 	@$(BIN)/uv venv --quiet --python $(BIN)/python $(@D)
-	@UV_CONSTRAINT=$(filter %/constraints.txt,$^) $(BIN)/uv pip install --quiet \
-		--python $(@D)/bin/python --requirement $(filter %/requirements.txt,$^)
+	@UV_CONSTRAINT=$< $(BIN)/uv pip install --quiet --python $(@D)/bin/python \
+		--requirement $(<:.txt=.in) --editable $(SHARDS)
 	@touch $@
 
 .PHONY: mutants
@@ -86,6 +85,8 @@ lint: $(INSTALLED) ## Check style and types
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/mypy packages/kombo-sandbox/tests
+	@$(BIN)/mypy $(SHARDS)/tests
+	@$(BIN)/mypy $(SHARDS)/system_tests docs/recipes
 
 .PHONY: format
 format: $(INSTALLED) ## Fix style
@@ -111,11 +112,13 @@ NEWEST := --quiet --upgrade --universal --python-version 3.11 \
 .PHONY: constraints
 constraints: $(INSTALLED) ## Update constraints.txt to the newest versions
 	@UV_CONSTRAINT= $(BIN)/uv pip compile $(NEWEST) \
-		pyproject.toml packages/kombo-sandbox/pyproject.toml --group docs --group lint --group mutation \
+		pyproject.toml packages/kombo-sandbox/pyproject.toml $(SHARDS)/pyproject.toml \
+		--group docs --group lint --group mutation \
 		--output-file constraints.txt
-	@for part in cluster recipes; do \
-		UV_CONSTRAINT= $(BIN)/uv pip compile $(NEWEST) orchestrate/$$part/requirements.txt \
-			--output-file orchestrate/$$part/constraints.txt || exit 1; \
+	@for part in airflow dagster; do \
+		UV_CONSTRAINT= $(BIN)/uv pip compile $(NEWEST) \
+			$(SHARDS)/system_tests/$$part.in $(SHARDS)/pyproject.toml \
+			--output-file $(SHARDS)/system_tests/$$part.txt || exit 1; \
 	done
 	@for peer in airbyte-cdk dlt; do \
 		echo $$peer | UV_CONSTRAINT= $(BIN)/uv pip compile $(NEWEST) - \
@@ -126,7 +129,7 @@ constraints: $(INSTALLED) ## Update constraints.txt to the newest versions
 clean: ## Remove everything that make created
 	rm -rf .venv .meltano .cache .mypy_cache .pytest_cache .ruff_cache build dist output
 
-$(INSTALLED): pyproject.toml packages/kombo-sandbox/pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml packages/kombo-sandbox/pyproject.toml $(SHARDS)/pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "tap-kombo needs Python 3.11 or newer: set PYTHON=/path/to/python3.11"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv \
@@ -134,5 +137,5 @@ $(INSTALLED): pyproject.toml packages/kombo-sandbox/pyproject.toml constraints.t
 	@echo "Installing into .venv ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@$(BIN)/uv pip install --quiet --editable . --editable packages/kombo-sandbox \
-		--group lint --group test
+		--editable $(SHARDS) --group lint --group test
 	@touch $@

@@ -1,7 +1,7 @@
-"""Run a shard without Airflow: as a process, for any scheduler that can start one.
+"""Run a shard of integrations as a process, for any scheduler that can start one.
 
-The tap's settings are environment variables (`TAP_KOMBO_API_KEY`, ...), and so is the database
-(`KOMBO_DATABASE_URL`).
+The tap's settings are environment variables (TAP_KOMBO_API_KEY, ...), and so is the PostgreSQL
+database (PGHOST, PGUSER, PGPASSWORD, PGDATABASE, ...).
 """
 
 from __future__ import annotations
@@ -9,18 +9,16 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kombo_shards.configuration import ConfigurationError, check_database_url, target_settings
-from kombo_shards.integrations import integrations_in
-from kombo_shards.pipe import DEFAULT_TAP, Pipe, command
-from kombo_shards.shard import Shard, StoppedError
-from kombo_shards.store import DatabaseError, LeaseLostError, Store
-from kombo_shards.summary import summary
+from tap_kombo_airflow.pipe import DEFAULT_TAP, Pipe, find_command
+from tap_kombo_airflow.result import summarize
+from tap_kombo_airflow.settings import ConfigurationError, read_integration_ids, target_settings
+from tap_kombo_airflow.shard import Shard, StoppedError
+from tap_kombo_airflow.store import DatabaseError, LeaseLostError, Store
 
 logger = logging.getLogger(__name__)
 
@@ -37,20 +35,20 @@ PERMANENT = 3
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command, and return the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    if options.run is _run and not 0 <= options.shard < options.of:
-        parser.error("--shard must be at least 0 and less than --of.")
+    options = _parser().parse_args(arguments)
     try:
         status: int = options.run(options)
-    except (ConfigurationError, DatabaseError, LeaseLostError, StoppedError) as error:
+    except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")
-        return NOT_VALID if isinstance(error, ConfigurationError) else TRANSIENT
+        return NOT_VALID
+    except (DatabaseError, LeaseLostError, StoppedError) as error:
+        sys.stderr.write(f"{error}\n")
+        return TRANSIENT
     return status
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m kombo_shards", description=__doc__)
+    parser = argparse.ArgumentParser(prog="kombo-shards", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="read a shard of the integrations in a file")
     run.set_defaults(run=_run)
@@ -66,25 +64,17 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
-    url = os.environ.get("KOMBO_DATABASE_URL")
-    if not url:
-        raise ConfigurationError(
-            "KOMBO_DATABASE_URL is not set. Set it to postgresql://user:password@host:5432/database."
-        )
-    check_database_url(url)
-    found = integrations_in(options.integrations)
+    if not 0 <= options.shard < options.of:
+        raise ConfigurationError("--shard: it must be at least 0 and less than --of.")
+    found = read_integration_ids(options.integrations)
     integration_ids = found[options.shard :: options.of]
     if not integration_ids:
         raise ConfigurationError(f"--of: there are only {len(found)} integrations. Lower it.")
-    store = Store(url, options.schema)
+    store = Store({}, options.schema)
     store.prepare()
-    pipe = Pipe(
-        tap_settings={},
-        target_settings=target_settings(url, options.schema),
-        catalog=options.catalog,
-    )
+    pipe = Pipe({}, target_settings({}, options.schema), options.catalog)
     problems = Shard(store, pipe, f"shard {options.shard} of {options.of}").run(integration_ids)
-    for line in summary(integration_ids, {name: p.why for name, p in problems.items()}):
+    for line in summarize(integration_ids, {name: p.message for name, p in problems.items()}):
         logger.info(line)
     if any(problem.is_transient for problem in problems.values()):
         return TRANSIENT
@@ -92,7 +82,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _catalog(options: argparse.Namespace) -> int:
-    tap = command(DEFAULT_TAP)
+    tap = find_command(DEFAULT_TAP)
     discovered = subprocess.run([*tap, "--discover"], stdout=subprocess.PIPE, check=False)
     if discovered.returncode:
         raise ConfigurationError("tap-kombo --discover failed. See its log above.")
@@ -102,7 +92,3 @@ def _catalog(options: argparse.Namespace) -> int:
     selected = {"streams": [streams[name] for name in options.streams]}
     sys.stdout.write(f"{json.dumps(selected, indent=1)}\n")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,7 +1,7 @@
 """`tap-kombo | target`: two processes and a pipe.
 
-The tap's settings are in its environment, the target's in a file that only this user can read, in
-a folder that is removed when the run ends, whatever ends it. Neither is on a command line.
+The tap's settings are in its environment, and the target's in a file that only this user can read.
+Neither is on a command line.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from kombo_shards.configuration import ConfigurationError
-from kombo_shards.group import Group, guarded
-from kombo_shards.result import LOG_CONFIG, RunResult
-from kombo_shards.states import State
+from tap_kombo_airflow.processes import ProcessGroup, process_group
+from tap_kombo_airflow.result import RunResult
+from tap_kombo_airflow.settings import ConfigurationError
+from tap_kombo_airflow.store import State
 
 logger = logging.getLogger(__name__)
 
@@ -30,10 +30,19 @@ DEFAULT_TAP = ("tap-kombo",)
 DEFAULT_TARGET = ("target-postgres",)
 
 START_SECONDS = 120.0
-"""How long a target may take to create its tables."""
+"""A target may take this long to create its tables."""
 
 STOP_SECONDS = 30.0
-"""How long both may take to stop: a target first stores the records that it has."""
+"""Both may take this long to stop, because a target first stores the records that it has."""
+
+LOG_CONFIG = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "singer_sdk.logging.StructuredFormatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"level": "INFO", "handlers": ["stderr"]},
+}
+"""Makes the tap log one JSON object per line."""
 
 ERROR_NAME = re.compile(
     r"\(?([A-Za-z_]\w*(?:\.\w+)*(?:Error|Exception|Violation)\w*|psycopg2?\.errors\.\w+)\b"
@@ -46,10 +55,10 @@ class TargetError(Exception):
 
 @dataclass(frozen=True)
 class Pipe:
-    """The commands for each shard.
+    """The commands of each shard, and their settings.
 
     Attributes:
-        tap_settings: The tap's settings with `api_key`, but without `integration_ids`.
+        tap_settings: The tap's settings without `integration_ids`.
         target_settings: The target's settings.
         catalog: The catalog file; None for all streams.
         tap: The tap's command.
@@ -58,14 +67,14 @@ class Pipe:
 
     tap_settings: Mapping[str, Any]
     target_settings: Mapping[str, Any]
-    catalog: Path | None = None
+    catalog: str | Path | None = None
     tap: Sequence[str] = DEFAULT_TAP
     target: Sequence[str] = DEFAULT_TARGET
 
     @contextlib.contextmanager
-    def flowing(
+    def running(
         self, integration_ids: Sequence[str], state: State, *, patience: float
-    ) -> Iterator[Flow]:
+    ) -> Iterator[RunningPipe]:
         """Start the tap and the target, and kill them at the end of the block.
 
         Args:
@@ -74,13 +83,13 @@ class Pipe:
             patience: Seconds without a beat after which both are killed.
 
         Raises:
-            ConfigurationError: A command is not on this machine.
+            ConfigurationError: A command is not installed.
         """
-        with guarded(patience) as group:
+        with process_group(patience) as group:
             tap = self._start_tap(group, integration_ids, state)
-            yield Flow(tap, self._start_target(group, tap.stdout), group)
+            yield RunningPipe(tap, self._start_target(group, tap.stdout), group)
 
-    def make_tables(self, integration_id: str) -> None:
+    def create_tables(self, integration_id: str) -> None:
         """Let the target create its tables, because several that do so at a time fail.
 
         The tap emits the schemas of all streams before it reads anything. Only they are passed on.
@@ -89,18 +98,16 @@ class Pipe:
             integration_id: An integration; a few requests are sent before the tap is killed.
 
         Raises:
-            ConfigurationError: The tap's settings are not valid, or a command is not on this
-                machine.
+            ConfigurationError: The tap's settings are not valid, or a command is not installed.
             TargetError: The target failed.
         """
-        with guarded(START_SECONDS) as group:
+        with process_group(START_SECONDS) as group:
             # The requests after the schemas are not needed, so a rate limit is not waited for.
-            hasty = replace(self, tap_settings={**self.tap_settings, "max_wait_seconds": 1})
-            tap = hasty._start_tap(group, [integration_id], {})  # noqa: SLF001  # its own
+            tap = self._start_tap(group, [integration_id], {}, max_wait_seconds=1)
             schemas = list(itertools.takewhile(_is_schema, tap.stdout or ()))
             if not schemas:
                 errors = [
-                    text for level, _, text, _ in _log_lines(tap.stderr) if level == logging.ERROR
+                    text for level, _, text, _ in _log_records(tap.stderr) if level == logging.ERROR
                 ]
                 raise ConfigurationError(" ".join(errors) or "The tap emits no schema.")
             tap.kill()
@@ -108,41 +115,52 @@ class Pipe:
             _, log = target.communicate(b"".join(schemas))
             if target.returncode:
                 name = _error_name(log.splitlines())
-                result = RunResult(0, target.returncode, target_error=name)
-                raise TargetError(result.target_failure)
+                raise TargetError(RunResult(0, target.returncode, target_error=name).target_failure)
 
     def _start_tap(
-        self, group: Group, integration_ids: Sequence[str], state: State
+        self, group: ProcessGroup, integration_ids: Sequence[str], state: State, **settings: Any
     ) -> subprocess.Popen[bytes]:
-        path = group.write("state.json", state)
         catalog = [f"--catalog={self.catalog}"] if self.catalog else []
-        settings = {**self.tap_settings, "integration_ids": integration_ids}
+        given = {**self.tap_settings, **settings, "integration_ids": integration_ids}
         return group.start(
-            [*command(self.tap), "--config=ENV", f"--state={path}", *catalog],
+            [
+                *find_command(self.tap),
+                "--config=ENV",
+                f"--state={group.write('state.json', state)}",
+                *catalog,
+            ],
             env={
-                **_environment(settings),
+                "TAP_KOMBO_LOGLEVEL": "INFO",
                 "SINGER_SDK_LOG_CONFIG": str(group.write("log.json", LOG_CONFIG)),
+                **{
+                    f"TAP_KOMBO_{name.upper()}": value
+                    if isinstance(value, str)
+                    else json.dumps(value)
+                    for name, value in given.items()
+                    if value is not None
+                },
             },
         )
 
     def _start_target(
-        self, group: Group, messages: IO[bytes] | None = None
+        self, group: ProcessGroup, messages: IO[bytes] | None = None
     ) -> subprocess.Popen[bytes]:
-        path = group.write("target.json", self.target_settings)
+        settings = group.write("target.json", self.target_settings)
+        command = [*find_command(self.target), f"--config={settings}"]
         if messages is None:
-            return group.start([*command(self.target), f"--config={path}"], stdin=subprocess.PIPE)
+            return group.start(command, stdin=subprocess.PIPE)
         with messages:
             # If this process kept it open, the tap would not notice that the target has ended.
-            return group.start([*command(self.target), f"--config={path}"], stdin=messages.fileno())
+            return group.start(command, stdin=messages.fileno())
 
 
 @dataclass
-class Flow:
+class RunningPipe:
     """A running tap and target."""
 
     tap: subprocess.Popen[bytes]
     target: subprocess.Popen[bytes]
-    group: Group
+    group: ProcessGroup
     _tap_result: dict[str, Any] | None = None
     _tap_errors: list[str] = field(default_factory=list)
     _target_error: str | None = None
@@ -154,8 +172,8 @@ class Flow:
             on_state: Called with each state that the target emits.
         """
         readers = [
-            threading.Thread(target=follow, daemon=True)
-            for follow in (self._follow_tap, self._follow_target)
+            threading.Thread(target=read, daemon=True)
+            for read in (self._read_tap_log, self._read_target_log)
         ]
         for reader in readers:
             reader.start()
@@ -189,34 +207,32 @@ class Flow:
         finally:
             timer.cancel()
 
-    def _follow_tap(self) -> None:
+    def _read_tap_log(self) -> None:
         """Log the tap's messages, which contain no record, API key or query."""
-        for level, source, message, extra in _log_lines(self.tap.stderr):
+        for level, source, message, extra in _log_records(self.tap.stderr):
             self._tap_result = extra.get("result") or self._tap_result
             if level == logging.ERROR and source == "tap-kombo":
                 self._tap_errors.append(message)
             if source == "tap-kombo" or level != logging.INFO:
                 logger.log(level, "%s: %s", source, message)
 
-    def _follow_target(self) -> None:
+    def _read_target_log(self) -> None:
         self._target_error = _error_name(self.target.stderr or ())
 
 
-def command(words: Sequence[str]) -> list[str]:
+def find_command(command: Sequence[str]) -> list[str]:
     """Replace the name of a command by its path.
 
     Raises:
-        ConfigurationError: It is not on this machine.
+        ConfigurationError: It is not installed.
     """
-    path = shutil.which(words[0])
+    path = shutil.which(command[0])
     if path is None:
-        raise ConfigurationError(
-            f"{words[0]}: there is no such command on this machine. Install it or use its path."
-        )
-    return [path, *words[1:]]
+        raise ConfigurationError(f"{command[0]}: command not found. Install it or use its path.")
+    return [path, *command[1:]]
 
 
-def _log_lines(log: IO[bytes] | None) -> Iterator[tuple[int, str, str, dict[str, Any]]]:
+def _log_records(log: IO[bytes] | None) -> Iterator[tuple[int, str, str, dict[str, Any]]]:
     """Yield the level, logger, message and structured fields of each line."""
     for line in log or ():
         try:
@@ -228,7 +244,7 @@ def _log_lines(log: IO[bytes] | None) -> Iterator[tuple[int, str, str, dict[str,
 
 
 def _error_name(log: Iterable[bytes]) -> str | None:
-    """Find the name of the exception that ended a target; the rest of its log quotes rows."""
+    """Return the name of the exception that ended a target; the rest of its log quotes rows."""
     name = None
     for line in log:
         if found := ERROR_NAME.match(line.decode(errors="replace")):
@@ -238,15 +254,3 @@ def _error_name(log: Iterable[bytes]) -> str | None:
 
 def _is_schema(line: bytes) -> bool:
     return bool(json.loads(line)["type"] == "SCHEMA")
-
-
-def _environment(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Convert the tap's settings to environment variables, without those that are null."""
-    return {
-        "TAP_KOMBO_LOGLEVEL": "INFO",
-        **{
-            f"TAP_KOMBO_{name.upper()}": value if isinstance(value, str) else json.dumps(value)
-            for name, value in settings.items()
-            if value is not None
-        },
-    }

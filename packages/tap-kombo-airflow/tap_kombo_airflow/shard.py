@@ -14,17 +14,24 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 
-from kombo_shards.configuration import ConfigurationError
-from kombo_shards.pipe import Flow, Pipe
-from kombo_shards.result import Problem
-from kombo_shards.states import State, merge, split
-from kombo_shards.store import DatabaseError, Lease, LeaseLostError, Store
+from tap_kombo_airflow.pipe import Pipe, RunningPipe
+from tap_kombo_airflow.result import Problem
+from tap_kombo_airflow.settings import ConfigurationError
+from tap_kombo_airflow.store import (
+    DatabaseError,
+    Lease,
+    LeaseLostError,
+    State,
+    Store,
+    merge_states,
+    split_state,
+)
 
 logger = logging.getLogger(__name__)
 
 
 class StoppedError(Exception):
-    """A signal stopped the run, after the target had stored its records."""
+    """SIGTERM stopped the run, after the target had stored its records."""
 
 
 @dataclass(frozen=True)
@@ -57,15 +64,15 @@ class Shard:
             LeaseLostError: The lease expired, and another run has taken over an integration.
             StoppedError: SIGTERM stopped the run; the states until then are stored.
         """
-        done = self.store.complete_since(since, integration_ids) if since else set()
-        wanted = [name for name in integration_ids if name not in done]
-        if done:
-            logger.info(
-                "%d integrations are already complete in this run; they are omitted.", len(done)
-            )
+        wanted = list(
+            self.store.problems_since(since, integration_ids) if since else integration_ids
+        )
+        if complete := len(integration_ids) - len(wanted):
+            logger.info("%d integrations are complete since %s; they are omitted.", complete, since)
         if not wanted:
             return {}
-        lease = self.store.take(wanted, self._holder())
+        holder = f"{self.name} on {socket.gethostname()}, process {os.getpid()}, {uuid.uuid4()}"
+        lease = self.store.take(wanted, holder)
         problems = {
             name: Problem(f"Another run is reading it: {other}.", is_transient=True)
             for name, other in lease.others.items()
@@ -79,7 +86,7 @@ class Shard:
                 # A lease that cannot be released expires.
                 lease.release()
             raise
-        lease.end({name: problem.why for name, problem in found.items()})
+        lease.finish({name: problem.message for name, problem in found.items()})
         return problems | found
 
     def _read(self, lease: Lease) -> dict[str, Problem]:
@@ -87,21 +94,14 @@ class Shard:
         logger.info("Reading %d integrations: %s", len(names), ", ".join(names))
         # The guard kills the pipe before the lease expires and another run can start.
         patience = 0.7 * self.store.lease_seconds
-        with (
-            _stopping_on_sigterm(),
-            self.pipe.flowing(names, merge(lease.states.values()), patience=patience) as flow,
-        ):
-            keeper = LeaseKeeper(lease, flow)
+        state = merge_states(lease.states.values())
+        with _stopping_on_sigterm(), self.pipe.running(names, state, patience=patience) as pipe:
+            keeper = LeaseKeeper(lease, pipe)
             with keeper.renewing():
-                result = flow.run(keeper.save)
+                result = pipe.run(keeper.save)
         if keeper.lost:
             raise keeper.lost
         return result.problems(names)
-
-    def _holder(self) -> str:
-        return (
-            f"{self.name} on {socket.gethostname()}, process {os.getpid()}, {uuid.uuid4().hex[:8]}"
-        )
 
 
 @dataclass
@@ -110,12 +110,12 @@ class LeaseKeeper:
 
     Attributes:
         lease: The lease.
-        flow: The pipe, which is killed if the lease is lost.
+        pipe: The pipe, which is killed if the lease is lost.
         lost: The error in that case.
     """
 
     lease: Lease
-    flow: Flow
+    pipe: RunningPipe
     lost: LeaseLostError | None = None
     _saved: dict[str, State] = field(init=False)
 
@@ -124,13 +124,12 @@ class LeaseKeeper:
 
     def save(self, state: State) -> None:
         """Store the states of the integrations whose state has changed."""
-        states = split(state)
         changed = {
-            name: states[name]
-            for name, saved in self._saved.items()
-            if name in states and states[name] != saved
+            name: own
+            for name, own in split_state(state).items()
+            if name in self._saved and own != self._saved[name]
         }
-        if changed and self.lost is None:
+        if changed and not self.lost:
             with self._killing_if_lost():
                 self.lease.save(changed)
                 self._saved |= changed
@@ -138,29 +137,29 @@ class LeaseKeeper:
     @contextlib.contextmanager
     def renewing(self) -> Iterator[None]:
         """Renew the lease during the block, and send the guard a beat each time."""
-        over = threading.Event()
-        thread = threading.Thread(target=self._renew, args=(over,), daemon=True)
+        stop = threading.Event()
+        thread = threading.Thread(target=self._renew, args=(stop,), daemon=True)
         thread.start()
         try:
             yield
         finally:
-            over.set()
+            stop.set()
             thread.join()
 
-    def _renew(self, over: threading.Event) -> None:
+    def _renew(self, stop: threading.Event) -> None:
         pause = self.lease.store.lease_seconds / 5
-        while not self.lost and not over.wait(pause):
-            began = time.monotonic()
+        while not self.lost and not stop.wait(pause):
+            started = time.monotonic()
             try:
                 with self._killing_if_lost():
                     self.lease.renew()
                     # After a slow response, the rest of the lease may be shorter than the guard's
                     # patience.
-                    if time.monotonic() < began + pause:
-                        self.flow.group.beat()
+                    if time.monotonic() < started + pause:
+                        self.pipe.group.beat()
             except BrokenPipeError:
                 # Without its guard, the pipe would outlive this process if it were killed.
-                self.flow.group.kill()
+                self.pipe.group.kill()
                 return
             except (ConfigurationError, DatabaseError) as error:  # the guard counts the seconds
                 logger.warning("The lease was not renewed: %s The run retries.", error)
@@ -171,7 +170,7 @@ class LeaseKeeper:
             yield
         except LeaseLostError as error:
             self.lost = error
-            self.flow.group.kill()
+            self.pipe.group.kill()
 
 
 @contextlib.contextmanager

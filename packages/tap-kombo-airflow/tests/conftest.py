@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 
 from harness.postgres import Postgres, postgres
-from kombo_shards.store import Store
+from tap_kombo_airflow.store import Store
 
 SCHEMAS = count()
 
@@ -19,8 +19,8 @@ def database() -> Iterator[Postgres]:
 
 @pytest.fixture
 def store(database: Postgres) -> Store:
-    """A table in its own schema, whose leases expire after a second."""
-    url = f"postgresql://postgres@/postgres?host={database.socket_folder}"
-    store = Store(url, f"shards_{next(SCHEMAS)}", lease_seconds=1)
+    """A table in its own schema, with short leases."""
+    connection = {"host": database.socket_folder, "user": "postgres", "dbname": "postgres"}
+    store = Store(connection, f"shards_{next(SCHEMAS)}", lease_seconds=3)
     store.prepare()
     return store

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from pathlib import Path
 
-from kombo_shards.pipe import Pipe
+from tap_kombo_airflow.pipe import Pipe
 
 PYTHON = (sys.executable, "-S", "-c")
 
@@ -35,18 +33,16 @@ for line in sys.stdin:
 """
 
 
-def pipe(tap: str, target: str = "", files: Sequence[Path] = ()) -> Pipe:
+def pipe(tap: str, target: str = "") -> Pipe:
     """Build a pipe of fakes.
 
     Args:
         tap: The tap's code, which can use `names`, `state`, `emit(bookmark)` and `log(message)`.
         target: The target's code after the end of its input.
-        files: The value of `FILES` in both.
     """
-    given = f"FILES = {[str(file) for file in files]}\n"
     return Pipe(
         tap_settings={"api_key": "ks_secret"},
         target_settings={"password": "pg_secret"},
-        tap=(*PYTHON, given + TAP + tap),
-        target=(*PYTHON, given + TARGET + target),
+        tap=(*PYTHON, TAP + tap),
+        target=(*PYTHON, TARGET + target),
     )

@@ -1,9 +1,9 @@
-"""Kills a pipe whose runner has ended, or has not renewed its lease in time.
+"""Kill a pipe whose run has ended, or has not renewed its lease in time.
 
-The guard is a process and the leader of the process group of the tap and the target. The runner
-writes to the guard's standard input each time it has renewed its lease. So when another run can
-take over the lease, nothing writes to the target any more, also if the runner was killed, stopped
-or cut off from the database.
+The guard is the leader of the process group of the tap and the target. A run writes a byte to the
+guard's standard input each time it has renewed its lease. When another run can take over the
+lease, nothing writes to the target anymore, even if the first run was killed, frozen or cut off
+from the database.
 
     python guard.py FOLDER SECONDS < beats
 """
@@ -16,7 +16,7 @@ import sys
 
 
 def main() -> None:
-    """Wait until stdin is closed or silent; then remove the folder and kill the group."""
+    """Wait until stdin is closed or silent, then remove the folder and kill the group."""
     folder, patience = sys.argv[1], float(sys.argv[2])
     for signum in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, signal.SIG_IGN)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -21,17 +20,17 @@ NOT_INHERITED = ("AIRFLOW_", "SINGER_SDK_LOG_CONFIG")
 
 
 @dataclass(frozen=True)
-class Group:
-    """A process group with a guard.
+class ProcessGroup:
+    """A process group and the guard that kills it.
 
     Attributes:
-        folder: For files that only this user can read; it is removed with the group.
-        guard: The group's leader, which kills it.
+        folder: A folder that only this user can read; it is removed with the group.
+        guard: The leader of the group.
     """
 
     folder: Path
     guard: subprocess.Popen[bytes]
-    _ended: contextlib.ExitStack
+    _stack: contextlib.ExitStack
 
     def write(self, name: str, content: object) -> Path:
         """Write a JSON file that only this user can read, and return its path."""
@@ -55,7 +54,7 @@ class Group:
             stdin: The file descriptor of its standard input.
         """
         own = {k: text for k, text in os.environ.items() if not k.startswith(NOT_INHERITED)}
-        return self._ended.enter_context(
+        return self._stack.enter_context(
             subprocess.Popen(
                 command,
                 env={**own, **(env or {})},
@@ -79,23 +78,24 @@ class Group:
 
 
 @contextlib.contextmanager
-def guarded(patience: float) -> Iterator[Group]:
+def process_group(patience: float) -> Iterator[ProcessGroup]:
     """Create a group for the block, and kill it at its end.
 
     Args:
         patience: Seconds without a beat after which the guard kills the group.
     """
-    with contextlib.ExitStack() as ended:
-        folder = Path(tempfile.mkdtemp(prefix="kombo-shard-"))
-        ended.callback(shutil.rmtree, folder, ignore_errors=True)
-        guard = ended.enter_context(
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(
+            tempfile.TemporaryDirectory(prefix="kombo-shard-", ignore_cleanup_errors=True)
+        )
+        guard = stack.enter_context(
             subprocess.Popen(
-                [sys.executable, "-I", "-S", str(GUARD), str(folder), str(patience)],
+                [sys.executable, "-I", "-S", str(GUARD), folder, str(patience)],
                 stdin=subprocess.PIPE,
                 process_group=0,
             )
         )
-        group = Group(folder, guard, ended)
+        group = ProcessGroup(Path(folder), guard, stack)
         try:
             yield group
         finally:

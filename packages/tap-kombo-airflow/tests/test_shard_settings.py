@@ -1,0 +1,101 @@
+"""The list of integrations, and the shards."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tap_kombo_airflow.settings import (
+    ConfigurationError,
+    check_integration_ids,
+    make_shards,
+    read_integration_ids,
+)
+
+IDS = ["personio:B1hu5NGyhdjSq5X3hxEz4bAN", "greenhouse:jChnp6K4vWauG9qVNc3wcvzk"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["\n".join([*IDS, ""]), json.dumps(IDS, indent=1), json.dumps(IDS, separators=(",", ":"))],
+    ids=["lines", "JSON", "compact JSON"],
+)
+def test_a_file_has_an_id_on_each_line_or_is_a_json_list(tmp_path: Path, content: str) -> None:
+    (tmp_path / "ids").write_text(content)
+
+    assert read_integration_ids(tmp_path / "ids") == IDS
+
+
+def test_duplicates_are_read_once() -> None:
+    assert check_integration_ids([*IDS, IDS[0]], "ids") == IDS
+
+
+@pytest.mark.parametrize(
+    ("found", "sentence"),
+    [
+        (None, "this is not a list of integrations"),
+        ({"file": "ids"}, "this is not a list of integrations"),
+        ([], "there is no integration. Add one"),
+        ([IDS[0], "personio"], "entry 2 is not a valid integration id"),
+        ([IDS[0], None], "entry 2 is not a valid integration id"),
+    ],
+)
+def test_a_list_that_is_not_valid_is_rejected(found: Any, sentence: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^`integration_ids`: {sentence}"):
+        check_integration_ids(found, "`integration_ids`")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (f'["{IDS[0]}",'.encode(), "the file is not valid"),
+        (b"[" * 100_000, "the file is not valid"),
+        (b"\x89PNG\xff\x00", "the file is not valid"),
+        (b"\x00\x00", "entry 1 is not a valid integration id"),
+        (b"", "there is no integration"),
+        (b"\n\n", "there is no integration"),
+    ],
+)
+def test_a_file_that_is_not_valid_is_rejected(
+    tmp_path: Path, content: bytes, sentence: str
+) -> None:
+    (tmp_path / "ids").write_bytes(content)
+
+    with pytest.raises(ConfigurationError, match=f"^{tmp_path}/ids: {sentence}"):
+        read_integration_ids(tmp_path / "ids")
+
+
+def test_a_file_that_does_not_exist_is_rejected() -> None:
+    with pytest.raises(ConfigurationError, match=r"^/nowhere/ids: the file cannot be read"):
+        read_integration_ids(Path("/nowhere/ids"))
+
+
+@pytest.mark.parametrize(
+    ("integrations", "size"), [(1, 20), (20, 20), (21, 20), (3001, 20), (7, 1)]
+)
+def test_shards_contain_each_integration_once_and_have_similar_sizes(
+    integrations: int, size: int
+) -> None:
+    names = [f"personio:{number}" for number in range(integrations)]
+
+    shards = make_shards(names, size, at_most=1024)
+
+    assert sorted(name for shard in shards for name in shard) == sorted(names)
+    assert max(map(len, shards)) <= size
+    assert max(map(len, shards)) - min(map(len, shards)) <= 1
+
+
+def test_there_are_at_most_as_many_shards_as_airflow_maps() -> None:
+    shards = make_shards([f"personio:{number}" for number in range(30_000)], 20, at_most=1024)
+
+    assert len(shards) == 1024
+    assert {len(shard) for shard in shards} == {29, 30}
+
+
+@pytest.mark.parametrize("size", [0, -2])
+def test_a_shard_size_below_one_is_rejected(size: int) -> None:
+    with pytest.raises(ConfigurationError, match=f"^`shard_size`: {size} is not valid"):
+        make_shards(IDS, size, at_most=1024)
