@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from scenario import INTEGRATIONS, OTHER_SIZE, SHARD_SIZE, STREAMS, Run, Scenario, run_scenario
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(2400)
 
 
 @pytest.fixture(scope="module")

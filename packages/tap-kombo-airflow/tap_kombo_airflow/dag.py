@@ -20,7 +20,7 @@ from airflow.sdk.exceptions import (
     AirflowNotFoundException,
 )
 
-from tap_kombo_airflow.pipe import DEFAULT_TAP, DEFAULT_TARGET, Pipe, TargetError
+from tap_kombo_airflow.pipe import DEFAULT_TARGET, Pipe, TargetError
 from tap_kombo_airflow.result import summarize
 from tap_kombo_airflow.settings import (
     ConfigurationError,
@@ -49,7 +49,6 @@ def kombo_dag(
     retries: int = 3,
     retry_delay: timedelta = timedelta(minutes=5),
     execution_timeout: timedelta = timedelta(hours=3),
-    tap: Sequence[str] = DEFAULT_TAP,
     target: Sequence[str] = DEFAULT_TARGET,
     target_conn_id: str | None = None,
 ) -> DAG:
@@ -71,7 +70,6 @@ def kombo_dag(
         retries: The number of retries of a shard; each delay is twice the last one.
         retry_delay: The delay of the first retry.
         execution_timeout: A task that takes longer is stopped; its retry resumes from its states.
-        tap: The tap's command.
         target: The target's command.
         target_conn_id: The Airflow connection with the settings of another target than
             target-postgres as extra.
@@ -86,7 +84,7 @@ def kombo_dag(
             if target_conn_id
             else target_settings(_database(database_conn_id), schema)
         )
-        return Pipe(_tap_settings(kombo_conn_id), settings, catalog, tap, target)
+        return Pipe(_tap_settings(kombo_conn_id), settings, catalog, target=target)
 
     @task(retries=retries, retry_delay=retry_delay)
     def plan(params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:

@@ -105,17 +105,16 @@ class Pipe:
             # The requests after the schemas are not needed, so a rate limit is not waited for.
             tap = self._start_tap(group, [integration_id], {}, max_wait_seconds=1)
             schemas = list(itertools.takewhile(_is_schema, tap.stdout or ()))
-            if not schemas:
-                errors = [
-                    text for level, _, text, _ in _log_records(tap.stderr) if level == logging.ERROR
-                ]
-                raise ConfigurationError(" ".join(errors) or "The tap emits no schema.")
             tap.kill()
-            target = self._start_target(group)
-            _, log = target.communicate(b"".join(schemas))
-            if target.returncode:
-                name = _error_name(log.splitlines())
-                raise TargetError(RunResult(0, target.returncode, target_error=name).target_failure)
+            messages = group.folder / "schemas.jsonl"
+            messages.write_bytes(b"".join(schemas))
+            with messages.open("rb") as stdin:
+                target = self._start_target(group, stdin)
+            result = RunningPipe(tap, target, group).run(lambda _: None)
+        if not schemas:
+            raise ConfigurationError(" ".join(result.tap_errors) or "The tap emits no schema.")
+        if result.target:
+            raise TargetError(result.target_failure)
 
     def _start_tap(
         self, group: ProcessGroup, integration_ids: Sequence[str], state: State, **settings: Any
@@ -143,15 +142,14 @@ class Pipe:
         )
 
     def _start_target(
-        self, group: ProcessGroup, messages: IO[bytes] | None = None
+        self, group: ProcessGroup, messages: IO[bytes] | None
     ) -> subprocess.Popen[bytes]:
         settings = group.write("target.json", self.target_settings)
-        command = [*find_command(self.target), f"--config={settings}"]
-        if messages is None:
-            return group.start(command, stdin=subprocess.PIPE)
-        with messages:
+        target = group.start([*find_command(self.target), f"--config={settings}"], stdin=messages)
+        if messages:
             # If this process kept it open, the tap would not notice that the target has ended.
-            return group.start(command, stdin=messages.fileno())
+            messages.close()
+        return target
 
 
 @dataclass

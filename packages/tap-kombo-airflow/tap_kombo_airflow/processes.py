@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 GUARD = Path(__file__).with_name("guard.py")
 
@@ -44,14 +45,14 @@ class ProcessGroup:
         command: Sequence[str],
         *,
         env: Mapping[str, str] | None = None,
-        stdin: int = subprocess.DEVNULL,
+        stdin: int | IO[bytes] | None = subprocess.DEVNULL,
     ) -> subprocess.Popen[bytes]:
         """Start a process in the group, with pipes for its output.
 
         Args:
             command: The command.
             env: Environment variables in addition to those of this process.
-            stdin: The file descriptor of its standard input.
+            stdin: Its standard input.
         """
         own = {k: text for k, text in os.environ.items() if not k.startswith(NOT_INHERITED)}
         return self._stack.enter_context(

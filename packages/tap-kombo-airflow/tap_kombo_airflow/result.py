@@ -53,7 +53,7 @@ class RunResult:
     def problems(self, integration_ids: Iterable[str]) -> dict[str, Problem]:
         """Return the problem of each integration that is not complete."""
         if self.target:
-            message = f"{self.target_failure} The next run reads again what it has not stored."
+            message = f"{self.target_failure} The next run reads the missing records."
             return dict.fromkeys(integration_ids, Problem(message, is_transient=True))
         if self.tap == 0:
             return {}

@@ -64,11 +64,10 @@ class Shard:
             LeaseLostError: The lease expired, and another run has taken over an integration.
             StoppedError: SIGTERM stopped the run; the states until then are stored.
         """
-        wanted = list(
-            self.store.problems_since(since, integration_ids) if since else integration_ids
-        )
-        if complete := len(integration_ids) - len(wanted):
-            logger.info("%d integrations are complete since %s; they are omitted.", complete, since)
+        wanted = list(integration_ids)
+        if since:
+            wanted = list(self.store.problems_since(since, integration_ids))
+            logger.info("%d of %d integrations remain.", len(wanted), len(integration_ids))
         if not wanted:
             return {}
         holder = f"{self.name} on {socket.gethostname()}, process {os.getpid()}, {uuid.uuid4()}"
