@@ -138,7 +138,7 @@ def dags() -> str:
         "from datetime import timedelta\nfrom pathlib import Path\n"
         + shown.replace(call, f"kombo_dag({arguments})")
         + f'no_connection = kombo_dag("no_connection", kombo_conn_id="nobody", {delay})\n'
-        + f'no_list = kombo_dag("no_list", {delay})\n'
+        + f'empty = kombo_dag("empty_shards", integration_ids=customers, shard_size=0, {delay})\n'
     )
 
 
@@ -199,7 +199,9 @@ def run_all(cluster: Cluster, kombo: Sandbox, database: Postgres, broken: str) -
         second=second,
         third=third,
         changed=(before_second, before_third),
-        not_valid={name: run_not_valid(cluster, name) for name in ("no_connection", "no_list")},
+        not_valid={
+            name: run_not_valid(cluster, name) for name in ("no_connection", "empty_shards")
+        },
     )
 
 

@@ -99,7 +99,7 @@ def test_a_run_with_shards_of_another_size_writes_only_changed_rows(scenario: Sc
     ("dag_id", "sentence"),
     [
         ("no_connection", "Airflow has no connection nobody. Add it."),
-        ("no_list", "`integration_ids` of the Airflow connection kombo: this is not a list"),
+        ("empty_shards", "`shard_size`: 0 is not valid. Write 1 or more."),
     ],
 )
 def test_a_setting_that_is_not_valid_is_one_sentence_without_a_retry(

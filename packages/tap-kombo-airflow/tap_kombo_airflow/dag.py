@@ -140,7 +140,7 @@ def kombo_dag(
         max_active_runs=1,
         tags=["kombo"],
         doc_md=__doc__,
-        params={"shard_size": Param(shard_size, type="integer", minimum=1)},
+        params={"shard_size": Param(shard_size, type="integer")},
     )
     def build() -> None:
         shards = plan()
