@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ from typing import Any
 import pytest
 from fake_pipe import PYTHON
 
-from harness.tap import TAP, catalog_with
+from harness import PROJECT
 from kombo_sandbox import Sandbox
 from tap_kombo_airflow.pipe import Pipe
 from tap_kombo_airflow.result import Problem, RunResult, summarize
+
+TAP = str(Path(sys.executable).with_name("tap-kombo"))
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +27,10 @@ def kombo() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def catalog(tmp_path: Path) -> Path:
+    streams = json.loads((PROJECT / "catalog.json").read_text())["streams"]
     path = tmp_path / "catalog.json"
-    path.write_text(json.dumps(catalog_with("ats_jobs")))
+    jobs = [stream for stream in streams if stream["tap_stream_id"] == "ats_jobs"]
+    path.write_text(json.dumps({"streams": jobs}))
     return path
 
 
