@@ -81,7 +81,8 @@ def target_settings(database: Mapping[str, Any], schema: str) -> dict[str, Any]:
     """Build the settings of target-postgres, equal to those in this project's meltano.yml.
 
     Args:
-        database: Parameters of libpq; its environment variables, such as PGHOST, replace others.
+        database: Parameters of libpq, such as `host`. libpq reads the others from environment
+            variables, such as PGHOST.
         schema: The schema of the tables.
     """
     return {

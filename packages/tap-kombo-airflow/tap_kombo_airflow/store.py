@@ -60,7 +60,8 @@ class Store:
     """The table of states.
 
     Attributes:
-        database: Parameters of libpq; its environment variables, such as PGHOST, replace others.
+        database: Parameters of libpq, such as `host`. libpq reads the others from environment
+            variables, such as PGHOST.
         schema: The table's schema.
         lease_seconds: A lease expires this long after it was last renewed. An operation takes at
             most half of it, even if the server hangs.

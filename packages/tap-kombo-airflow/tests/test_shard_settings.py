@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import make_url
 
 from tap_kombo_airflow.settings import (
     ConfigurationError,
     check_integration_ids,
     make_shards,
     read_integration_ids,
+    target_settings,
 )
 
 IDS = ["personio:B1hu5NGyhdjSq5X3hxEz4bAN", "greenhouse:jChnp6K4vWauG9qVNc3wcvzk"]
@@ -99,3 +101,12 @@ def test_there_are_at_most_as_many_shards_as_airflow_maps() -> None:
 def test_a_shard_size_below_one_is_rejected(size: int) -> None:
     with pytest.raises(ConfigurationError, match=f"^`shard_size`: {size} is not valid"):
         make_shards(IDS, size, at_most=1024)
+
+
+def test_the_target_connects_with_the_same_parameters_as_the_store() -> None:
+    database = {"host": "/a b", "port": "5433", "user": "ann", "password": "o@p/e?n:#% +&="}
+
+    url = make_url(target_settings(database, "kombo")["sqlalchemy_url"])
+
+    _, arguments = url.get_dialect()().create_connect_args(url)
+    assert arguments == database
