@@ -25,7 +25,7 @@ DAGSTER = PROJECT / ".cache/dagster-venv/bin"
 STREAMS = ("ats_jobs", "ats_offers")
 TABLES = [table for table in tables(PROJECT / "catalog.json") if table.name in STREAMS]
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
