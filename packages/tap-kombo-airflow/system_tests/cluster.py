@@ -28,9 +28,9 @@ AIRFLOW = PROJECT / ".cache/airflow-venv/bin/airflow"
 
 WORKERS = ("one", "two")
 
-START_SECONDS = 300.0
+WAIT_SECONDS = 900.0
 REQUEST_SECONDS = 120.0
-"""Longest waits, for a machine whose cores are shared."""
+"""The longest waits, for a machine whose cores are shared."""
 
 
 @dataclass
@@ -73,28 +73,35 @@ class Cluster:
         for process in self.processes.values():
             stop_group(process)
 
-    def kill_worker(self, name: str, *, with_its_tasks: bool) -> int:
-        """Kill a worker while it reads, and return the number of shards that it was reading.
+    def kill_worker(self, name: str, dag_id: str, run_id: str, *, with_its_tasks: bool) -> int:
+        """Kill a worker while it reads shards, and return the number of shards.
 
         Args:
             name: The name of the worker.
+            dag_id: The DAG that it has to be reading.
+            run_id: The run that it has to be reading.
             with_its_tasks: Whether its tasks are killed too, as if the machine were lost. Otherwise
                 they continue without a supervisor, because they are in other process groups.
         """
+        # The task `plan` starts a target too, but before any `read`.
+        wait_until(
+            lambda: (
+                "running"
+                in {t["state"] for t in self.tasks(dag_id, run_id) if t["task_id"] == "read"}
+            )
+        )
         process = self.processes[name]
-        descendants = psutil.Process(process.pid).children(recursive=True)
+        shards = 0
+        while not shards:
+            time.sleep(0.1)
+            descendants = psutil.Process(process.pid).children(recursive=True)
+            shards = sum("target-postgres" in _command(descendant) for descendant in descendants)
         os.killpg(process.pid, signal.SIGKILL)
         for descendant in descendants if with_its_tasks else ():
             with contextlib.suppress(psutil.NoSuchProcess):
                 descendant.kill()
         process.wait()
-        return sum("guard.py" in command for command in map(_command, descendants))
-
-    def is_reading(self, worker: str, dag_id: str, run_id: str) -> bool:
-        # The task `plan` starts a target too, but before any `read`.
-        states = [t["state"] for t in self.tasks(dag_id, run_id) if t["task_id"] == "read"]
-        descendants = psutil.Process(self.processes[worker].pid).children(recursive=True)
-        return "running" in states and any("target-postgres" in _command(d) for d in descendants)
+        return shards
 
     def dag_ids(self) -> list[str]:
         return [dag["dag_id"] for dag in self.request("GET", "dags")["dags"]]
@@ -105,11 +112,11 @@ class Cluster:
         run_id: str = self.request("POST", f"dags/{dag_id}/dagRuns", json=body)["dag_run_id"]
         return run_id
 
-    def wait(self, dag_id: str, run_id: str, seconds: float) -> str:
+    def wait(self, dag_id: str, run_id: str) -> str:
         """Wait until a run finishes, and return its state."""
         path = f"dags/{dag_id}/dagRuns/{run_id}"
         finished = {"success", "failed"}
-        wait_until(lambda: self.request("GET", path)["state"] in finished, seconds)
+        wait_until(lambda: self.request("GET", path)["state"] in finished)
         state: str = self.request("GET", path)["state"]
         return state
 
@@ -175,14 +182,14 @@ def airflow(folder: Path, database: Postgres, variables: Mapping[str, str]) -> I
             return cluster
 
         with running(start, Cluster.stop):
-            wait_until(lambda: _is_healthy(url), START_SECONDS)
+            wait_until(lambda: _is_healthy(url))
             yield cluster
 
 
-def wait_until(condition: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
     while not condition():
-        assert time.monotonic() < deadline, f"the condition was not met in {seconds:.0f} s"
+        assert time.monotonic() < deadline, "the condition was not met in time"
         time.sleep(1)
 
 
