@@ -183,7 +183,7 @@ def tap_process(
 
 
 def arguments_for(
-    folder: Path, settings: Mapping[str, Any], *args: str, state: Any, catalog: Any
+    folder: Path, settings: Mapping[str, Any], *args: str, state: Any = None, catalog: Any = None
 ) -> list[str]:
     """Write the files of a run, and return its arguments."""
     arguments = [*args]
