@@ -46,6 +46,9 @@ soak: $(INSTALLED) ## Run long random histories and kills, for SOAK_MINUTES=30
 SHARDS := packages/tap-kombo-airflow
 AIRFLOW := .cache/airflow-venv
 DAGSTER := .cache/dagster-venv
+TAP := .cache/benchmarks/tap
+AIRBYTE := .cache/benchmarks/airbyte
+DLT := .cache/benchmarks/dlt
 
 .PHONY: test-airflow
 test-airflow: $(INSTALLED) $(AIRFLOW)/installed ## Sync 200 integrations on Airflow with two workers, and lose one
@@ -57,12 +60,23 @@ test-airflow: $(INSTALLED) $(AIRFLOW)/installed ## Sync 200 integrations on Airf
 test-recipes: $(INSTALLED) $(DAGSTER)/installed ## Run the recipes of docs/scaling.md: cron, Dagster, Kubernetes
 	@$(BIN)/pytest --numprocesses=0 $(SHARDS)/system_tests/test_recipes.py $(ARGS)
 
-$(AIRFLOW)/installed $(DAGSTER)/installed: .cache/%-venv/installed: $(SHARDS)/system_tests/%.txt $(SHARDS)/pyproject.toml | $(INSTALLED)
+define create_environment
 	@echo "Installing into $(@D) ..."
 	@rm -rf $(@D)
 	@$(BIN)/uv venv --quiet --python $(BIN)/python $(@D)
-	@UV_CONSTRAINT=$< $(BIN)/uv pip install --quiet --python $(@D)/bin/python \
-		--requirement $(<:.txt=.in) --editable $(SHARDS)
+	@UV_CONSTRAINT=$(1) $(BIN)/uv pip install --quiet --compile-bytecode --python $(@D)/bin/python $(2)
+endef
+
+$(AIRFLOW)/installed $(DAGSTER)/installed: .cache/%-venv/installed: $(SHARDS)/system_tests/%.txt $(SHARDS)/pyproject.toml | $(INSTALLED)
+	$(call create_environment,$<,--requirement $(<:.txt=.in) --editable $(SHARDS))
+	@touch $@
+
+$(AIRBYTE)/installed $(DLT)/installed: .cache/benchmarks/%/installed: benchmarks/environments/%.txt | $(INSTALLED)
+	$(call create_environment,$<,--requirement $(<:.txt=.in))
+	@touch $@
+
+$(TAP)/installed: benchmarks/environments/tap.in constraints.txt pyproject.toml | $(INSTALLED)
+	$(call create_environment,$(CURDIR)/constraints.txt,--requirement $<)
 	@touch $@
 
 .PHONY: mutants
@@ -75,9 +89,9 @@ mutants: $(INSTALLED) ## Check that tests fail when the tap is changed: takes ho
 	@$(BIN)/cr-report --surviving-only --show-diff .cache/mutants.sqlite
 
 .PHONY: bench
-bench: $(INSTALLED) ## Compare the tap with others; with ONLY=computing ROUNDS=3 RECORDS=20000 HUGE=1
-	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
-		$(if $(RECORDS),--records $(RECORDS)) $(if $(HUGE),--huge)
+bench: $(INSTALLED) $(TAP)/installed $(AIRBYTE)/installed $(DLT)/installed ## Compare the tap with other tools, with ARGS="--only waiting --rounds 1"
+	@$(BIN)/uv pip install --quiet --group benchmarks
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: lint
 lint: $(INSTALLED) ## Check style and types
@@ -113,16 +127,16 @@ NEWEST := --quiet --upgrade --universal --python-version 3.11 \
 constraints: $(INSTALLED) ## Update constraints.txt to the newest versions
 	@UV_CONSTRAINT= $(BIN)/uv pip compile $(NEWEST) \
 		pyproject.toml packages/kombo-sandbox/pyproject.toml $(SHARDS)/pyproject.toml \
-		--group docs --group lint --group mutation \
+		--group benchmarks --group docs --group lint --group mutation \
 		--output-file constraints.txt
 	@for part in airflow dagster; do \
 		UV_CONSTRAINT= $(BIN)/uv pip compile $(NEWEST) \
 			$(SHARDS)/system_tests/$$part.in $(SHARDS)/pyproject.toml \
 			--output-file $(SHARDS)/system_tests/$$part.txt || exit 1; \
 	done
-	@for peer in airbyte-cdk dlt; do \
-		echo $$peer | UV_CONSTRAINT= $(BIN)/uv pip compile $(NEWEST) - \
-			--output-file benchmarks/constraints/$$peer.txt || exit 1; \
+	@for peer in airbyte dlt; do \
+		UV_CONSTRAINT= $(BIN)/uv pip compile $(NEWEST) benchmarks/environments/$$peer.in \
+			--output-file benchmarks/environments/$$peer.txt || exit 1; \
 	done
 
 .PHONY: clean

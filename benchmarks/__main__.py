@@ -1,52 +1,71 @@
-"""`python -m benchmarks`: measures, and writes what came out; `make bench` is the same.
-
-Without sections all are measured; the figures of those that are not stay as they are.
-"""
+"""Measure tap-kombo next to other tools, and write the results: `make bench`."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import json
+import os
+import platform
+import time
+from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import report
-from benchmarks.environments import ENVIRONMENTS
-from benchmarks.options import Options
-from benchmarks.places import RESULTS
-from benchmarks.results import Figures, load, save
-from benchmarks.sections.computing import measure_computing
-from benchmarks.sections.growth import measure_growth
-from benchmarks.sections.pipeline import measure_pipeline
-from benchmarks.sections.waiting import measure_waiting
+from benchmarks import FOLDER
+from benchmarks.chart import write_chart
+from benchmarks.measuring import Figures
+from benchmarks.report import SECTIONS, write_report
+from harness import PROJECT
 from harness.processes import stop_on_signals
 
-SECTIONS: dict[str, Callable[[Options], Figures]] = {
-    "computing": measure_computing,
-    "waiting": measure_waiting,
-    "growth": measure_growth,
-    "pipeline": measure_pipeline,
-}
+INSTALLED = ("tap-kombo", "singer-sdk", "msgspec", "kombo", "meltanolabs-target-postgres")
+OTHER_VERSIONS = ("dlt==", "airbyte==", "airbyte-cdk==")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", default="", help=f"some of {','.join(SECTIONS)}, or report")
-    parser.add_argument("--rounds", type=int, default=Options.rounds)
-    parser.add_argument("--records", type=int, default=Options.records)
-    parser.add_argument("--huge", action="store_true", help="also ten million records")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="where the figures go")
+    parser.add_argument("--only", choices=SECTIONS, help="measure only this section")
+    parser.add_argument("--report", action="store_true", help="measure nothing, only write")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each tool")
+    parser.add_argument("--records", type=int, default=100_000, help="offers in long runs")
+    parser.add_argument("--results", type=Path, default=FOLDER / "results.json")
     options = parser.parse_args()
     stop_on_signals()
-    wanted = [name for name in options.only.split(",") if name] or [*SECTIONS, "report"]
-    if unknown := set(wanted) - {*SECTIONS, "report"}:
-        parser.error(f"there is no section {unknown.pop()}")
-    for name in wanted:
-        if name in SECTIONS:
-            for environment in ENVIRONMENTS:
-                environment.install()
-            how = Options(rounds=options.rounds, records=options.records, huge=options.huge)
-            save(options.results, name, SECTIONS[name](how))
-    report.write(load(options.results), options.results.parent)
+    for name, section in SECTIONS.items():
+        if not options.report and options.only in (None, name):
+            save(options.results, name, section.measure(options.records, options.rounds))
+    results = json.loads(options.results.read_text())
+    write_report(results, options.results.parent, PROJECT / "docs/performance.md")
+    write_chart(results, options.results.parent / "chart.svg")
+
+
+def save(path: Path, name: str, figures: Figures) -> None:
+    """Replace the figures of a section."""
+    results = json.loads(path.read_text()) if path.exists() else {}
+    results[name] = {
+        "measured": time.strftime("%Y-%m-%d", time.gmtime()),
+        "machine": machine(),
+        "versions": versions(),
+        **figures,
+    }
+    path.write_text(json.dumps(results, indent=1) + "\n")
+
+
+def versions() -> dict[str, str]:
+    pins = "\n".join(path.read_text() for path in FOLDER.glob("environments/*.txt"))
+    others = [line.split("==") for line in pins.splitlines() if line.startswith(OTHER_VERSIONS)]
+    return {name: version(name) for name in INSTALLED} | dict(others)
+
+
+def machine() -> str:
+    """Describe the machine, without its name."""
+    cpus = os.sched_getaffinity(0)
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    models = [line.split(": ")[1] for line in lines if line.startswith("model name")]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return (
+        f"{len(cpus)} CPUs ({models[0] if models else platform.machine()}), {memory:.0f} GiB, "
+        f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    )
 
 
 if __name__ == "__main__":

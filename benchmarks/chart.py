@@ -1,72 +1,71 @@
-"""The chart of the README: bars for CPU and for waiting, legible on light and on dark."""
+"""The chart of docs/performance.md."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from html import escape
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
-from benchmarks.ratios import TAP, middle
-from benchmarks.results import Figures
+import matplotlib as mpl
+from matplotlib.figure import Figure
 
-WIDTH = 760
-LABEL = 210
-BAR = 20
-ROW = 30
-TITLE = 44
+from benchmarks.measuring import Figures, middle
+from benchmarks.sections.postgres import DEFAULTS, OWN
+from benchmarks.sections.waiting import LATENCY, REQUESTS
+from benchmarks.tools import TAP_KOMBO
 
-# A README's picture does not know whether the page is light or dark: these stand out on both.
+# Readable on light and dark pages.
 TEXT = "#7a828c"
-OWN = "#2f81f7"
-OTHERS = "#8b949e"
-LIMITS = "#4ba36b"
+OWN_COLOR = "#2f81f7"
+OTHER_COLOR = "#8b949e"
+LIMIT_COLOR = "#4ba36b"
+
+SETTINGS = {
+    "font.size": 9,
+    "svg.fonttype": "none",  # text, not outlines
+    "svg.hashsalt": "tap-kombo",  # the same IDs each time
+    "text.color": TEXT,
+    "axes.labelcolor": TEXT,
+    "ytick.color": TEXT,
+}
 
 
-def chart(figures: Figures) -> str:
-    """Draw what there are figures of, as SVG."""
-    panels = list(_panels(figures))
-    height = sum(TITLE + ROW * len(bars) for _, bars in panels) + 10
-    head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
-        f'width="{WIDTH}" height="{height}" role="img" '
-        'font-family="system-ui, -apple-system, Segoe UI, Helvetica, Arial, sans-serif" '
-        f'font-size="14" fill="{TEXT}">'
-    )
-    title = "tap-kombo beside other ways to read Kombo: shorter is better"
-    lines = [head, f"<title>{title}</title>"]
-    top = 0
-    for title, bars in panels:
-        lines += _panel(title, bars, top)
-        top += TITLE + ROW * len(bars)
-    return "\n".join([*lines, "</svg>\n"])
+def write_chart(results: Figures, path: Path) -> None:
+    """Draw a panel of bars per section, as SVG."""
+    panels = list(_panels(results))
+    heights = [2 + len(bars) for _, bars in panels]
+    with mpl.rc_context(SETTINGS):
+        figure = Figure(figsize=(8, 0.28 * sum(heights)), layout="constrained")
+        axes = figure.subplots(len(panels), height_ratios=heights)
+        for axis, (title, bars) in zip(axes, panels, strict=True):
+            names = sorted(bars, key=lambda name: -bars[name])
+            colors = [_color(name) for name in names]
+            drawn = axis.barh(names, [bars[name] for name in names], color=colors)
+            axis.bar_label(drawn, fmt="%.1f", padding=4)
+            axis.set_title(title, loc="left", fontweight="bold")
+            axis.spines[:].set_visible(False)
+            axis.tick_params(length=0)
+            axis.xaxis.set_visible(False)
+        figure.savefig(path, format="svg", transparent=True, metadata={"Date": None})
 
 
-def _panels(figures: Figures) -> Iterator[tuple[str, dict[str, float]]]:
-    if "computing" in figures:
-        computing = figures["computing"]
-        title = f"CPU seconds for {computing['records']:,} offers"
-        yield title, _bars(computing["tools"], "cpu")
-    if "waiting" in figures:
-        [first, *_] = figures["waiting"]["cases"].values()
-        latency = figures["waiting"]["latency"] * 1000
-        title = f"Seconds for {first['requests']} requests that take {latency:.0f} ms each"
-        yield title, _bars(first["tools"], "wall")
+def _panels(results: Figures) -> Iterator[tuple[str, Mapping[str, float]]]:
+    computing, waiting, postgres = results["computing"], results["waiting"], results["postgres"]
+    title = f"CPU seconds for {computing['records']:,} offers"
+    yield title, _bars(computing["tools"], "full", "cpu")
+    title = f"Seconds for {REQUESTS} requests that take {LATENCY:g} s each"
+    yield title, _bars(waiting["tools"], "full", "wall")
+    pipelines = {name: runs for name, runs in postgres["pipelines"].items() if name != DEFAULTS}
+    title = f"Seconds to load {postgres['records']:,} offers into PostgreSQL"
+    yield title, _bars(pipelines, "first", "wall")
+    title = f"Seconds to load {postgres['changed']:,} changed offers into PostgreSQL"
+    yield title, _bars(pipelines, "changes", "wall")
 
 
-def _bars(tools: Figures, what: str) -> dict[str, float]:
-    bars = {name: middle(tool["full"], what) for name, tool in tools.items()}
-    return dict(sorted(bars.items(), key=lambda bar: bar[1]))
+def _bars(tools: Figures, step: str, figure: str) -> dict[str, float]:
+    return {name: middle(tool[step], figure) for name, tool in tools.items()}
 
 
-def _panel(title: str, bars: dict[str, float], top: int) -> Iterator[str]:
-    yield f'<text x="0" y="{top + 26}" font-weight="600">{escape(title)}</text>'
-    scale = (WIDTH - LABEL - 60) / max(bars.values())
-    for number, (name, value) in enumerate(bars.items()):
-        y = top + TITLE + ROW * number
-        colour = OWN if name == TAP else LIMITS if name.startswith("limit") else OTHERS
-        weight = ' font-weight="700"' if name == TAP else ""
-        width = max(value * scale, 2)
-        yield (
-            f'<text x="{LABEL - 10}" y="{y + 15}" text-anchor="end"{weight}>{escape(name)}</text>'
-            f'<rect x="{LABEL}" y="{y}" width="{width:.1f}" height="{BAR}" rx="3" fill="{colour}"/>'
-            f'<text x="{LABEL + width + 8:.1f}" y="{y + 15}"{weight}>{value:.1f}</text>'
-        )
+def _color(name: str) -> str:
+    if name.startswith("limit"):
+        return LIMIT_COLOR
+    return OWN_COLOR if name in (TAP_KOMBO.name, OWN) else OTHER_COLOR

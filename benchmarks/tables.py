@@ -1,33 +1,59 @@
-"""Tables in Markdown, and how figures are written in them."""
+"""Markdown tables."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from benchmarks.results import Spread
+from benchmarks.measuring import Run, middle
 
-KIB, MIB = 1 << 10, 1 << 20
+MIB = 1 << 20
 
+Ratio = tuple[str, str, float]
+"""Name, numerator and denominator in words, value"""
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, texts: int = 1) -> str:
-    """Write a table: so many columns of text, and behind them figures, which stand to the right."""
-    rule = [*["---"] * texts, *["---:"] * (len(head) - texts)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *rows)) + "\n"
-
-
-def seconds(spread: Spread) -> str:
-    """Write the median, with the least and the most behind it if they differ."""
-    digits = 1 if spread.middle >= 10 else 2
-    low, middle, high = (
-        f"{value:.{digits}f}" for value in (spread.low, spread.middle, spread.high)
-    )
-    return middle if low == high else f"{middle} ({low}–{high})"
+Column = Callable[[Sequence[Run]], str]
+"""Builds the cell of a series of runs"""
 
 
-def mib(spread: Spread) -> str:
-    return f"{spread.middle / MIB:.0f}"
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], texts: int = 1) -> str:
+    """Return a table; columns after the first `texts` are figures, aligned right."""
+    rule = ["---"] * texts + ["---:"] * (len(header) - texts)
+    return "\n".join(f"| {' | '.join(row)} |" for row in (header, rule, *rows))
 
 
-def times(value: float) -> str:
-    """Write a ratio, so that a tenth can be told of what is about one."""
-    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+def runs_table(first: str, runs: Mapping[str, Sequence[Run]], columns: Mapping[str, Column]) -> str:
+    """Return a table with a row for each series of runs.
+
+    Args:
+        first: The header of the first column, which has the names.
+        runs: The series by name.
+        columns: The other columns by header.
+    """
+    rows = ((name, *(build(series) for build in columns.values())) for name, series in runs.items())
+    return table((first, *columns), rows)
+
+
+def spread(runs: Sequence[Run], name: str) -> str:
+    """Return the median of a figure, with the range in parentheses."""
+    values = [run[name] for run in runs]
+    digits = 1 if max(values) >= 10 else 2
+    low, high = (f"{value:.{digits}f}" for value in (min(values), max(values)))
+    median = f"{middle(runs, name):.{digits}f}"
+    return median if low == high else f"{median} ({low}–{high})"
+
+
+def wall(runs: Sequence[Run]) -> str:
+    return spread(runs, "wall")
+
+
+def cpu(runs: Sequence[Run]) -> str:
+    return spread(runs, "cpu")
+
+
+def memory(runs: Sequence[Run]) -> str:
+    """Return the peak in MiB."""
+    return f"{max(run['memory'] for run in runs) / MIB:.0f}"
+
+
+def number(runs: Sequence[Run]) -> str:
+    return str(len(runs))

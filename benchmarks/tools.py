@@ -1,164 +1,165 @@
-"""The tools that are measured, and how each is told what to read."""
+"""The tools that are measured, and their command lines."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from benchmarks.environments import AIRBYTE, CLIENT, DLT, TAP, Environment
-from benchmarks.measuring import FailedError, Used, measure, scratch
-from benchmarks.peers.airbyte_manifest import configured_catalog, manifest
-from benchmarks.places import HERE, PROJECT
-from benchmarks.stand_in import API_KEY, Counts, StandIn
-from benchmarks.streams import PATHS, catalog, schemas
+from benchmarks import CACHE, FOLDER
+from benchmarks.competitors.airbyte_source import configured_catalog, manifest
+from benchmarks.measuring import BenchmarkError, Run, measure
+from benchmarks.stand_in import API_KEY, StandIn
+from benchmarks.streams import catalog, paths, schemas
+from harness.processes import private_folder
+
+TAP_BIN = CACHE / "tap/bin"
+"""Without development dependencies: the SDK imports numpy, for example, if it is installed."""
+
+AIRBYTE_BIN = CACHE / "airbyte/bin"
+DLT_BIN = CACHE / "dlt/bin"
+
+Arguments = list[str | Path]
 
 
 @dataclass(frozen=True)
-class Work:
-    """What is to be read.
+class Job:
+    """What a tool reads.
 
     Attributes:
-        streams: Of each integration.
-        concurrency: Requests in flight, for those that can; None leaves each tool its default.
-        settings: Of tap-kombo, beside those.
+        kombo: The stand-in.
+        streams: The streams of each integration.
+        concurrency: Requests in flight, if the tool supports it; None for its default.
+        settings: More settings of tap-kombo.
     """
 
-    url: str
-    integration_ids: Sequence[str]
+    kombo: StandIn
     streams: Sequence[str]
     concurrency: int | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def config(self) -> dict[str, Any]:
+        """The settings that tap-kombo, the naive tap and the Airbyte source have."""
+        return {
+            "api_key": API_KEY,
+            "api_url": self.kombo.url,
+            "integration_ids": self.kombo.integration_ids,
+        }
 
-def work_without_kombo() -> Work:
-    """Describe what is enough to start: nobody is asked."""
-    return Work("http://127.0.0.1:9/v1", ["personio:1"], [])
-
-
-Command = Callable[[Work, Path], list[str | Path]]
-"""Writes what the tool wants to have in files into a folder, and builds its command line."""
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """The manifest of the Airbyte source; 4 is the usual concurrency of connectors."""
+        return manifest(paths(self.streams), schemas(self.streams), self.concurrency or 4)
 
 
 @dataclass(frozen=True)
 class Tool:
-    """Attributes:
-    mark: What its messages with a record begin with, near enough; None if it writes none.
+    """A tool.
+
+    Attributes:
+        name: Its name in RESULTS.md.
+        command: Writes its files into a folder and returns its command line.
     """
 
     name: str
-    environment: Environment
-    command: Command
-    mark: bytes | None = b'"RECORD"'
+    command: Callable[[Job, Path], Arguments]
 
     def run(
         self,
-        stand_in: StandIn,
-        streams: Sequence[str],
-        *,
-        concurrency: int | None = None,
-        settings: Mapping[str, Any] | None = None,
+        job: Job,
         read: Callable[[IO[bytes]], object] | None = None,
-        again: bool = False,
-    ) -> tuple[Used, Counts]:
-        """Let it read all that the stand-in has of these streams.
+        *,
+        repeats: bool = False,
+    ) -> Run:
+        """Read all records of a job.
 
-        What it finds too large it may ask for `again`.
+        Args:
+            job: What to read.
+            read: Reads the output; without, it is discarded.
+            repeats: Whether records may be requested more than once.
+
+        Returns:
+            The usage of the process, and the counts of the stand-in.
 
         Raises:
-            FailedError: It failed, or it did not read everything, once.
+            BenchmarkError: It failed, or did not read all records.
         """
-        shape = stand_in.shape
-        work = Work(stand_in.url, shape.integration_ids, streams, concurrency, settings or {})
-        stand_in.counts()
-        with scratch() as folder:
-            command = self.command(work, folder)
-            used = measure(command, folder, read=read, cwd=PROJECT)
-        counts = stand_in.counts()
-        records = shape.records * shape.integrations * len(streams)
-        if counts.records < records or (counts.records > records and not again):
-            raise FailedError(f"{self.name} read {counts.records} of {records} records")
-        return used, counts
+        job.kombo.counts()
+        with private_folder("kombo-bench-") as folder:
+            usage = measure(self.command(job, folder), folder, read)
+        counts = job.kombo.counts()
+        shape = job.kombo.shape
+        records = shape.records * shape.integrations * len(job.streams)
+        if counts.records < records or (counts.records > records and not repeats):
+            raise BenchmarkError(f"{self.name} read {counts.records} of {records} records")
+        return {**asdict(counts), **usage, "kombo_cpu": counts.cpu}
 
 
-def _write(folder: Path, name: str, content: Any) -> Path:
+def write(folder: Path, name: str, content: Any) -> Path:
     path = folder / name
-    path.write_text(json.dumps(content), encoding="utf-8")
+    path.write_text(json.dumps(content))
     return path
 
 
-def _config(work: Work, **more: Any) -> dict[str, Any]:
-    own = {"api_key": API_KEY, "api_url": work.url, "integration_ids": list(work.integration_ids)}
-    return {**own, **more}
-
-
-def tap_kombo(work: Work, folder: Path) -> list[str | Path]:
-    concurrency = {} if work.concurrency is None else {"concurrency": work.concurrency}
-    config = _write(folder, "config.json", _config(work, **concurrency, **work.settings))
-    selected = _write(folder, "catalog.json", catalog(work.streams))
-    return [TAP.folder / "bin/tap-kombo", "--config", config, "--catalog", selected]
-
-
-def _naive_tap(work: Work, folder: Path) -> list[str | Path]:
-    config = _write(folder, "config.json", _config(work))
-    selected = _write(folder, "catalog.json", catalog(work.streams))
-    module = ["-m", "benchmarks.naive_tap"]
-    return [TAP.python, *module, "--config", config, "--catalog", selected]
-
-
-def _airbyte(work: Work, folder: Path) -> list[str | Path]:
-    shapes = schemas(work.streams)
-    paths = {stream: PATHS[stream] for stream in work.streams}
-    # The CDK splits threads between finding partitions and reading them: 1 is not possible.
-    content = manifest(paths, shapes, work.concurrency or 4)
+def singer_files(job: Job, folder: Path, settings: Mapping[str, Any]) -> Arguments:
+    """Write config and catalog, and return the arguments that name them."""
     return [
-        *(AIRBYTE.folder / "bin/source-declarative-manifest", "read"),
-        *("--config", _write(folder, "config.json", _config(work))),
-        *("--catalog", _write(folder, "catalog.json", configured_catalog(shapes))),
-        *("--manifest-path", _write(folder, "manifest.yaml", content)),
+        *("--config", write(folder, "config.json", {**job.config, **settings})),
+        *("--catalog", write(folder, "catalog.json", catalog(job.streams))),
     ]
 
 
-def _script(
-    environment: Environment, script: str, work: Work, folder: Path, **more: Any
-) -> list[str | Path]:
+def tap_kombo(job: Job, folder: Path) -> Arguments:
+    concurrency = {"concurrency": job.concurrency} if job.concurrency else {}
+    return [TAP_BIN / "tap-kombo", *singer_files(job, folder, {**job.settings, **concurrency})]
+
+
+def naive_tap(job: Job, folder: Path) -> Arguments:
+    return [
+        TAP_BIN / "python",
+        "-m",
+        "benchmarks.competitors.naive_tap",
+        *singer_files(job, folder, {}),
+    ]
+
+
+def airbyte_cdk(job: Job, folder: Path) -> Arguments:
+    selected = configured_catalog(schemas(job.streams))
+    return [
+        *(AIRBYTE_BIN / "source-declarative-manifest", "read"),
+        *("--config", write(folder, "config.json", job.config)),
+        *("--catalog", write(folder, "catalog.json", selected)),
+        *("--manifest-path", write(folder, "manifest.yaml", job.manifest)),
+    ]
+
+
+def script(python: Path, name: str, job: Job, folder: Path, **fields: Any) -> Arguments:
+    """Write the task of a competitor's script, and return its command line."""
     task = {
-        "url": work.url,
         "api_key": API_KEY,
-        "integration_ids": list(work.integration_ids),
-        "paths": {stream: PATHS[stream] for stream in work.streams},
-        **more,
+        "url": job.kombo.url,
+        "integration_ids": job.kombo.integration_ids,
+        "paths": paths(job.streams),
+        "threads": job.concurrency or 1,
+        **fields,
     }
-    return [environment.python, HERE / "peers" / script, _write(folder, "task.json", task)]
+    return [python, FOLDER / "competitors" / name, write(folder, "task.json", task)]
 
 
-def _official_client(work: Work, folder: Path) -> list[str | Path]:
-    return _script(CLIENT, "official_client.py", work, folder, threads=1)
+dlt = partial(script, DLT_BIN / "python", "dlt_rest_api.py")
+client = partial(script, TAP_BIN / "python", "official_client.py")
+limit = partial(script, TAP_BIN / "python", "limits.py")
 
-
-def _official_client_threads(work: Work, folder: Path) -> list[str | Path]:
-    threads = work.concurrency or 1
-    return _script(CLIENT, "official_client.py", work, folder, threads=threads)
-
-
-def _dlt(work: Work, folder: Path, *, load: bool) -> list[str | Path]:
-    threads = work.concurrency or 1
-    return _script(DLT, "dlt_rest_api.py", work, folder, threads=threads, load=load)
-
-
-TAP_KOMBO = Tool("tap-kombo", TAP, tap_kombo)
-NAIVE_TAP = Tool("naive SDK tap", TAP, _naive_tap)
-AIRBYTE_CDK = Tool("Airbyte CDK", AIRBYTE, _airbyte)
-DLT_EXTRACT = Tool("dlt, extract only", DLT, partial(_dlt, load=False), None)
-DLT_LOAD = Tool("dlt, into files", DLT, partial(_dlt, load=True), None)
-OFFICIAL_CLIENT = Tool("official client", CLIENT, _official_client, None)
-OFFICIAL_CLIENT_THREADS = Tool(
-    "official client, own threads", CLIENT, _official_client_threads, None
-)
-RAW = Tool("limit: bytes only", TAP, partial(_script, TAP, "raw.py"), None)
-DECODE_ENCODE = Tool(
-    "limit: decode and encode", TAP, partial(_script, TAP, "decode_encode.py"), b'"RECORD"'
-)
+TAP_KOMBO = Tool("tap-kombo", tap_kombo)
+NAIVE_TAP = Tool("naive SDK tap", naive_tap)
+AIRBYTE_CDK = Tool("Airbyte CDK", airbyte_cdk)
+DLT_EXTRACT = Tool("dlt, extract only", partial(dlt, until="extract"))
+DLT_LOAD = Tool("dlt, into files", partial(dlt, until="load"))
+OFFICIAL_CLIENT = Tool("official client", partial(client, threads=1))
+OFFICIAL_CLIENT_THREADS = Tool("official client, own threads", client)
+RECEIVE = Tool("limit: bytes only", partial(limit, encode=False))
+ENCODE = Tool("limit: decode and encode", partial(limit, encode=True))

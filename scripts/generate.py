@@ -16,9 +16,6 @@ from typing import Any, NamedTuple
 
 from singer_sdk.helpers.capabilities import FLATTENING_CONFIG, STREAM_MAPS_CONFIG
 
-from benchmarks.places import RESULTS
-from benchmarks.ratios import ratios
-from benchmarks.results import load
 from scripts.generate_docs import common_columns_table, pages, streams_table, table
 from tap_kombo import errors
 from tap_kombo.errors import Action, Rule
@@ -26,21 +23,6 @@ from tap_kombo.settings import SCHEMA
 from tap_kombo.tap import TapKombo
 
 ROOT = Path(__file__).parents[1]
-
-CLAIMS = {
-    "cpu: naive SDK tap": "CPU time of a plain Singer SDK tap",
-    "cpu: Airbyte CDK": "CPU time of Airbyte's declarative CDK",
-    "cpu: dlt, extract only": "CPU time of dlt's `rest_api`, before it normalizes and loads",
-    "cpu: official client": "CPU time of Kombo's official client, which writes nothing",
-    "wait, streams: naive SDK tap": "Duration, plain Singer SDK tap, 0.1 s per request",
-    "wait, streams: Airbyte CDK": "Duration, Airbyte's CDK, with the same concurrency",
-    "wait, streams: dlt, extract only": "Duration, dlt, with the same concurrency",
-    "pipeline: loader settings": (
-        "Duration of `meltano run` into PostgreSQL, with target-postgres's default settings "
-        "instead of those in `meltano.yml`"
-    ),
-}
-"""Name of a ratio in `benchmarks/RESULTS.md` -> its description in `docs/performance.md`"""
 
 KINDS = {"integer": "integer", "boolean": "boolean", "array": "array", "object": "object"}
 """JSON type -> Meltano's kind of setting; all others are strings"""
@@ -223,10 +205,6 @@ def failures_table(header: str, rules: Mapping[str, Rule]) -> str:
     return table((header, "The tap", "Advice"), rows)
 
 
-def claims_table() -> str:
-    found = {name: ratio for name, _, ratio in ratios(load(RESULTS))}
-    rows = [(claim, f"{found[name]:.1f}") for name, claim in CLAIMS.items()]
-    return table(("Measurement", "Ratio to tap-kombo"), rows)
 
 
 def marked(path: str, name: str, build: Callable[[], str]) -> Section:
@@ -246,7 +224,6 @@ SECTIONS = (
     marked("docs/errors.md", "codes", codes_table),
     marked("docs/errors.md", "statuses", statuses_table),
     marked("docs/errors.md", "other failures", other_failures_table),
-    marked("docs/performance.md", "ratios", claims_table),
 )
 
 if __name__ == "__main__":

@@ -1,1 +1,5 @@
-"""What is measured, one section each; each gives figures that `report` makes tables of."""
+"""The sections of the benchmarks.
+
+Each has `measure`, which returns figures for `results.json`; `ratios`, the claims; and `texts`, the
+values of placeholders in `template.md`.
+"""

@@ -1,109 +1,78 @@
-"""Computing: many offers, no latency: what does each tool cost the machine that it shares?"""
+"""CPU: many records without latency."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
 
-from benchmarks.environments import TAP
-from benchmarks.measuring import FailedError, Lines, measure, scratch
-from benchmarks.options import Options
-from benchmarks.places import PROJECT
-from benchmarks.results import Figures, run
-from benchmarks.stand_in import API_KEY, Shape, StandIn
+from benchmarks import tools
+from benchmarks.measuring import BenchmarkError, Figures, Messages, cpu_per_record, middle
+from benchmarks.stand_in import stand_in
+from benchmarks.stand_in_server import Shape
 from benchmarks.streams import OFFERS
-from benchmarks.tools import (
-    AIRBYTE_CDK,
-    DECODE_ENCODE,
-    DLT_EXTRACT,
-    DLT_LOAD,
-    NAIVE_TAP,
-    OFFICIAL_CLIENT,
-    RAW,
-    TAP_KOMBO,
-    Tool,
-    Work,
-    tap_kombo,
-    work_without_kombo,
-)
-from kombo_sandbox import Sandbox
+from benchmarks.tables import Ratio, cpu, memory, runs_table, spread, wall
+from benchmarks.tools import TAP_KOMBO, Job
 
-TOOLS = (
-    TAP_KOMBO,
-    NAIVE_TAP,
-    AIRBYTE_CDK,
-    DLT_EXTRACT,
-    DLT_LOAD,
-    OFFICIAL_CLIENT,
-    RAW,
-    DECODE_ENCODE,
-)
+WRITERS = (TAP_KOMBO, tools.NAIVE_TAP, tools.AIRBYTE_CDK, tools.ENCODE)
+"""Tools that write a line with `"RECORD"` for each record"""
+
+TOOLS = (*WRITERS, tools.DLT_EXTRACT, tools.DLT_LOAD, tools.OFFICIAL_CLIENT, tools.RECEIVE)
 
 TRIAL_RECORDS = 1_000
-SANDBOX_RECORDS = 5_000
 
 
-def measure_computing(options: Options) -> Figures:
-    """Read all offers of one integration, and nothing from an empty one, with each tool."""
-    with StandIn(Shape(records=TRIAL_RECORDS)) as small:
-        for tool in TOOLS:
-            check(tool, small)
-    tools: dict[str, dict[str, list[dict[str, float]]]] = {
-        tool.name: {"full": [], "empty": []} for tool in TOOLS
-    }
-    start_up: dict[str, list[dict[str, float]]] = {}
-    with StandIn(Shape(records=options.records)) as full, StandIn(Shape()) as empty:
-        for number in range(options.rounds):
+def measure(records: int, rounds: int) -> Figures:
+    check_output()
+    runs: Figures = {tool.name: {"full": [], "empty": []} for tool in TOOLS}
+    with stand_in(Shape(records=records)) as full, stand_in(Shape()) as empty:
+        for round_ in range(1, rounds + 1):
             for tool in TOOLS:
-                print(f"computing, round {number + 1}: {tool.name}", flush=True)
-                tools[tool.name]["full"].append(run(*tool.run(full, OFFERS)))
-                tools[tool.name]["empty"].append(run(*tool.run(empty, OFFERS)))
-            for name, figures in measure_start_up().items():
-                start_up.setdefault(name, []).append(figures)
-    size = tools[RAW.name]["full"][0]["kombo_bytes"] / options.records
-    return {
-        "records": options.records,
-        "record_bytes": round(size),
-        "rounds": options.rounds,
-        "tools": tools,
-        "start_up": start_up,
-        "sandbox": {"records": SANDBOX_RECORDS, **measure_sandbox()},
-    }
+                print(f"computing, round {round_}: {tool.name}", flush=True)
+                runs[tool.name]["full"].append(tool.run(Job(full, OFFERS)))
+                runs[tool.name]["empty"].append(tool.run(Job(empty, OFFERS)))
+    return {"records": records, "tools": runs}
 
 
-def check(tool: Tool, stand_in: StandIn) -> None:
-    """Make sure that a tool writes as many records as there are; its caches are then warm.
+def check_output() -> None:
+    """Check that tools write all records.
 
     Raises:
-        FailedError: It does not.
+        BenchmarkError: One does not.
     """
-    lines = Lines(mark=tool.mark or b"no such mark")
-    tool.run(stand_in, OFFERS, read=lines)
-    if tool.mark and lines.records != stand_in.shape.records:
-        raise FailedError(f"{tool.name} wrote {lines.records} of {stand_in.shape.records} records")
+    with stand_in(Shape(records=TRIAL_RECORDS)) as kombo:
+        for tool in WRITERS:
+            messages = Messages()
+            tool.run(Job(kombo, OFFERS), messages)
+            if messages.records != TRIAL_RECORDS:
+                raise BenchmarkError(
+                    f"{tool.name} wrote {messages.records} of {TRIAL_RECORDS} records"
+                )
 
 
-def measure_sandbox() -> dict[str, float]:
-    """Fetch bytes from the sandbox, to tell whether it could have been used instead."""
-    with (
-        Sandbox(integrations=1, offers=SANDBOX_RECORDS, api_key=API_KEY) as sandbox,
-        scratch() as folder,
-    ):
-        work = Work(sandbox.url, sandbox.integration_ids, OFFERS)
-        return run(measure(RAW.command(work, folder), folder))
+def ratios(figures: Figures) -> Iterator[Ratio]:
+    found, records = figures["tools"], figures["records"]
+    own = found[TAP_KOMBO.name]
+    for name, tool in found.items():
+        if name != TAP_KOMBO.name and not name.startswith("limit"):
+            what = f"CPU of {name} ÷ of tap-kombo, {records:,} offers"
+            yield f"cpu: {name}", what, middle(tool["full"], "cpu") / middle(own["full"], "cpu")
+    what = "CPU per record without startup, tap-kombo ÷ urllib3 and msgspec"
+    limit = cpu_per_record(found[tools.ENCODE.name]["full"], found[tools.ENCODE.name]["empty"])
+    yield "cpu: limit", what, cpu_per_record(own["full"], own["empty"]) / limit
 
 
-def measure_start_up() -> dict[str, dict[str, float]]:
-    """Measure what users wait for before anything is read."""
-    with scratch() as folder:
-        tap, *config = tap_kombo(work_without_kombo(), folder)[:3]
-        naive: list[str | Path] = [TAP.python, "-m", "benchmarks.naive_tap"]
-        commands: dict[str, list[str | Path]] = {
-            "tap-kombo --version": [tap, "--version"],
-            "tap-kombo --discover": [tap, *config, "--discover"],
-            "naive SDK tap, --version": [*naive, "--version"],
-            "naive SDK tap, --discover": [*naive, *config, "--discover"],
-            "Python alone": [TAP.python, "-c", "pass"],
-        }
-        return {
-            name: run(measure(command, folder, cwd=PROJECT)) for name, command in commands.items()
-        }
+def texts(figures: Figures) -> dict[str, str]:
+    received = figures["tools"][tools.RECEIVE.name]["full"]
+    full = {name: tool["full"] for name, tool in figures["tools"].items()}
+    empty = {name: tool["empty"] for name, tool in figures["tools"].items()}
+    return {
+        "computing_records": f"{figures['records']:,}",
+        "record_bytes": f"{middle(received, 'bytes') / figures['records']:.0f}",
+        "computing": runs_table(
+            "Tool", full, {"CPU, s": cpu, "Time, s": wall, "Memory, MiB": memory}
+        ),
+        "startup": runs_table(
+            "Tool", empty, {"CPU, s": cpu, "Time, s": wall, "Memory, MiB": memory}
+        ),
+        "receive_wall": wall(received),
+        "receive_cpu": spread(received, "kombo_cpu"),
+    }

@@ -1,18 +1,39 @@
-"""The tables and the chart of the benchmarks are those of the figures."""
-
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from benchmarks import report
-from benchmarks.places import HERE, RESULTS
-from benchmarks.results import load
+from benchmarks import FOLDER
+from benchmarks.report import results_page, with_measurements
+from benchmarks.streams import STREAMS, paths
+from harness import PROJECT
+from tap_kombo.streams import MODELS
+
+RESULTS = json.loads((FOLDER / "results.json").read_text())
 
 
-@pytest.mark.parametrize("name", ["RESULTS.md", "chart.svg"])
-def test_they_are_up_to_date(tmp_path: Path, name: str) -> None:
-    report.write(load(RESULTS), tmp_path)
+def test_results_page_has_the_latest_results() -> None:
+    assert (FOLDER / "RESULTS.md").read_text() == results_page(RESULTS)
 
-    assert (tmp_path / name).read_text() == (HERE / name).read_text(), "make bench ONLY=report"
+
+def test_documentation_has_the_latest_measurements() -> None:
+    page = (PROJECT / "docs/performance.md").read_text()
+
+    assert page == with_measurements(page, RESULTS)
+
+
+def test_chart_shows_the_latest_results(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="make bench installs it")
+    from benchmarks.chart import write_chart  # noqa: PLC0415  # needs matplotlib
+
+    write_chart(RESULTS, tmp_path / "chart.svg")
+
+    assert (tmp_path / "chart.svg").read_text() == (FOLDER / "chart.svg").read_text()
+
+
+def test_paths_are_those_of_the_tap() -> None:
+    expected = {model.name: model.path for model in MODELS}
+
+    assert paths(STREAMS) == {stream: expected[stream] for stream in STREAMS}

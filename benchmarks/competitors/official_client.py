@@ -1,7 +1,6 @@
-"""Kombo's own client: reads pages into its models, counts them and writes nothing.
+"""Kombo's own client: reads pages into its models, counts the records and writes nothing.
 
-A client is made for each integration, because it is told once which one it reads. `threads` of
-the task are started around them; 1 is how its documentation shows it.
+One client per integration, because the integration is an argument of the client.
 """
 
 from __future__ import annotations
@@ -20,18 +19,18 @@ METHODS = {
     "hris_pay_runs": "get_hris_pay_runs",
     "hris_payslips": "get_hris_payslips",
 }
-"""What does not have the model's name behind `get_`."""
+"""Methods that are not `get_` and the name of the model"""
 
 INSTEAD = {"lms_courses": "ats_offers", "lms_users": "ats_jobs"}
-"""The client has no LMS: it reads others twice, so that the requests are as many."""
+"""The client does not support LMS: it reads other models again, for as many requests."""
 
 
 def read(client: kombo.Kombo, stream: str) -> int:
     stream = INSTEAD.get(stream, stream)
-    family, _, model = stream.partition("_")
+    category, _, model = stream.partition("_")
     method = METHODS.get(stream, f"get_{model}")
     count = 0
-    page = getattr(getattr(client, family), method)(page_size=250, include_deleted=True)
+    page = getattr(getattr(client, category), method)(page_size=250, include_deleted=True)
     while page is not None:
         count += len(page.result.data.results)
         page = page.next()
@@ -45,7 +44,7 @@ def main() -> None:
         for integration_id in task["integration_ids"]
     ]
     with ThreadPoolExecutor(task["threads"]) as pool:
-        counts = pool.map(lambda each: read(*each), product(clients, task["paths"]))
+        counts = pool.map(lambda pair: read(*pair), product(clients, task["paths"]))
         print(sum(counts))
 
 

@@ -1,3 +1,0 @@
-from benchmarks.naive_tap.tap import NaiveTap
-
-NaiveTap.cli()
