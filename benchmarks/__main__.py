@@ -14,8 +14,9 @@ from benchmarks import FOLDER
 from benchmarks.chart import write_chart
 from benchmarks.measuring import Figures
 from benchmarks.report import SECTIONS, write_report
-from harness import PROJECT
 from harness.processes import stop_on_signals
+
+RESULTS = FOLDER / "results.json"
 
 INSTALLED = ("tap-kombo", "singer-sdk", "msgspec", "kombo", "meltanolabs-target-postgres")
 OTHER_VERSIONS = ("dlt==", "airbyte==", "airbyte-cdk==")
@@ -27,27 +28,26 @@ def main() -> None:
     parser.add_argument("--report", action="store_true", help="measure nothing, only write")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each tool")
     parser.add_argument("--records", type=int, default=100_000, help="offers in long runs")
-    parser.add_argument("--results", type=Path, default=FOLDER / "results.json")
     options = parser.parse_args()
     stop_on_signals()
     for name, section in SECTIONS.items():
         if not options.report and options.only in (None, name):
-            save(options.results, name, section.measure(options.records, options.rounds))
-    results = json.loads(options.results.read_text())
-    write_report(results, options.results.parent, PROJECT / "docs/performance.md")
-    write_chart(results, options.results.parent / "chart.svg")
+            save(name, section.measure(options.records, options.rounds))
+    results = json.loads(RESULTS.read_text())
+    write_report(results)
+    write_chart(results, FOLDER / "chart.svg")
 
 
-def save(path: Path, name: str, figures: Figures) -> None:
+def save(name: str, figures: Figures) -> None:
     """Replace the figures of a section."""
-    results = json.loads(path.read_text()) if path.exists() else {}
+    results = json.loads(RESULTS.read_text())
     results[name] = {
         "measured": time.strftime("%Y-%m-%d", time.gmtime()),
         "machine": machine(),
         "versions": versions(),
         **figures,
     }
-    path.write_text(json.dumps(results, indent=1) + "\n")
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
 
 
 def versions() -> dict[str, str]:

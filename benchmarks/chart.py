@@ -39,13 +39,16 @@ def write_chart(results: Figures, path: Path) -> None:
         for axis, (title, bars) in zip(axes, panels, strict=True):
             names = sorted(bars, key=lambda name: -bars[name])
             colors = [_color(name) for name in names]
-            drawn = axis.barh(names, [bars[name] for name in names], color=colors)
+            # The ids of clip paths depend on rounding errors of the layout.
+            drawn = axis.barh(names, [bars[name] for name in names], color=colors, clip_on=False)
             axis.bar_label(drawn, fmt="%.1f", padding=4)
             axis.set_title(title, loc="left", fontweight="bold")
             axis.spines[:].set_visible(False)
             axis.tick_params(length=0)
             axis.xaxis.set_visible(False)
-        figure.savefig(path, format="svg", transparent=True, metadata={"Date": None})
+        figure.savefig(
+            path, format="svg", transparent=True, metadata={"Date": None, "Creator": None}
+        )
 
 
 def _panels(results: Figures) -> Iterator[tuple[str, Mapping[str, float]]]:

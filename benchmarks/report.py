@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from string import Template
 
 from benchmarks import FOLDER
 from benchmarks.measuring import Figures
 from benchmarks.sections import computing, growth, postgres, waiting
 from benchmarks.tables import Ratio, table
+from harness import PROJECT
 
 SECTIONS = {
     "computing": computing,
@@ -73,7 +73,8 @@ def with_measurements(page: str, results: Figures) -> str:
     )
 
 
-def write_report(results: Figures, folder: Path, page: Path) -> None:
-    """Write RESULTS.md into a folder, and the measurements into docs/performance.md."""
-    (folder / "RESULTS.md").write_text(results_page(results))
+def write_report(results: Figures) -> None:
+    """Write RESULTS.md, and the measurements into docs/performance.md."""
+    (FOLDER / "RESULTS.md").write_text(results_page(results))
+    page = PROJECT / "docs/performance.md"
     page.write_text(with_measurements(page.read_text(), results))
