@@ -56,9 +56,8 @@ class StandIn:
 
     def first_records(self, stream: str) -> list[dict[str, Any]]:
         """Return the first page of a stream of the first integration."""
-        records: list[dict[str, Any]] = self._get(f"/v1{paths([stream])[stream]}")["data"][
-            "results"
-        ]
+        [path] = paths([stream]).values()
+        records: list[dict[str, Any]] = self._get(f"/v1{path}")["data"]["results"]
         return records
 
     def _get(self, path: str) -> Any:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 # Without it, PyAirbyte downloads the registry of connectors and reports its use.
 os.environ["AIRBYTE_OFFLINE_MODE"] = "1"
+os.environ["AIRBYTE_LOGGING_ROOT"] = str(Path(sys.argv[1]).with_name("logs"))
 
 import airbyte
 from airbyte.caches import PostgresCache
