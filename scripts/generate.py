@@ -205,8 +205,6 @@ def failures_table(header: str, rules: Mapping[str, Rule]) -> str:
     return table((header, "The tap", "Advice"), rows)
 
 
-
-
 def marked(path: str, name: str, build: Callable[[], str]) -> Section:
     """Describe a section between two comments."""
     comment = "    # {}\n" if path.endswith(".yml") else "<!-- {} -->\n"
