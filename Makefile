@@ -27,8 +27,9 @@ test: $(INSTALLED) ## Run all tests and measure coverage; with ARGS, run some of
 ifdef ARGS
 	@$(BIN)/pytest $(ARGS)
 else
+	@$(BIN)/pytest --ignore=tests/unit --ignore=tests/tap
 	@rm -rf .cache/coverage && mkdir -p .cache/coverage
-	@$(BIN)/coverage run -m pytest
+	@$(BIN)/coverage run -m pytest tests/unit tests/tap
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 endif

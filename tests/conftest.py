@@ -10,8 +10,8 @@ from kombo_sandbox import Sandbox
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores, because many tests mostly wait."""
-    return (os.cpu_count() or 1) + 1
+    """Two more than there are cores, because many tests mostly wait."""
+    return (os.cpu_count() or 1) + 2
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

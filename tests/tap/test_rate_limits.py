@@ -145,7 +145,7 @@ def test_a_rate_limit_may_be_reached_a_thousand_times(sandbox: Sandbox) -> None:
     )
     settings = settings_for(sandbox, integration_ids=[integration_id], max_wait_seconds=86_400)
 
-    with quick_retries():
+    with quick_retries(), mock.patch.object(client, "MAX_BACKOFF", 1.0):
         run = run_tap(settings, catalog=OFFERS)
 
     assert run.code == 0, run.stderr
