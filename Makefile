@@ -23,16 +23,15 @@ demo: $(INSTALLED) ## Sync a Kombo sandbox into PostgreSQL with Meltano, twice
 	@$(BIN)/python -m demo
 
 .PHONY: test
-test: $(INSTALLED) ## Run all tests and measure coverage; with ARGS, run some of them
-ifdef ARGS
+test: $(INSTALLED) ## Run all tests; with ARGS, some of them
 	@$(BIN)/pytest $(ARGS)
-else
-	@$(BIN)/pytest --ignore=tests/unit --ignore=tests/tap
+
+.PHONY: coverage
+coverage: $(INSTALLED) ## Measure how much of the tap its tests cover
 	@rm -rf .cache/coverage && mkdir -p .cache/coverage
 	@$(BIN)/coverage run -m pytest tests/unit tests/tap
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
-endif
 
 .PHONY: test-fast
 test-fast: $(INSTALLED) ## Run the unit tests, the SDK's tests and a few syncs, in a minute

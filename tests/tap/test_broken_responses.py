@@ -29,7 +29,7 @@ from tests.tap.raw_server import (
 OFFERS = catalog_with("ats_offers")
 NOW = datetime.now(UTC)
 EARLIER = format_time(NOW - timedelta(hours=1))
-REQUEST_TIMEOUT = 1
+REQUEST_TIMEOUT = 2
 
 COMPLETE = page_json("ghost-1", "ghost-2")
 GZIPPED = gzip.compress(COMPLETE)
@@ -39,7 +39,7 @@ CHUNKED = "Transfer-Encoding: chunked"
 NOT_KOMBO = "The response is not Kombo's (HTTP 200)"
 CORRUPT = "The response is truncated or corrupt"
 NO_CONNECTION = "No connection to 127.0.0.1"
-TOO_SLOW = f"No complete response within {REQUEST_TIMEOUT} second"
+TOO_SLOW = f"No complete response within {REQUEST_TIMEOUT} seconds"
 LOG_URL = "https://app.kombo.dev/my-prod/logs?interactionId=123456"
 
 
@@ -351,7 +351,7 @@ def cases() -> Iterator[RunOfAllCases]:
                 "api_key": "ks_dev_raw",
                 "api_url": kombo.url,
                 "integration_ids": list(behaviors),
-                "concurrency": 64,
+                "concurrency": 32,
                 "request_timeout_seconds": REQUEST_TIMEOUT,
                 "max_wait_seconds": 20,
             }
