@@ -28,7 +28,7 @@ def quick_retries_fixture() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def shared_sandbox() -> Iterator[Sandbox]:
-    with Sandbox(integrations=3, offers=600, seed=11) as sandbox:
+    with Sandbox(integrations=3, offers=400, seed=11) as sandbox:
         yield sandbox
 
 

@@ -18,7 +18,7 @@ from tests.histories.history import History
 SOAK_MINUTES = float(os.environ.get("SOAK_MINUTES", "0"))
 
 FEW = hypothesis.settings(
-    max_examples=10,
+    max_examples=6,
     stateful_step_count=20,
     deadline=None,  # a sync takes as long as the machine needs
     suppress_health_check=[HealthCheck.too_slow],

@@ -99,7 +99,7 @@ def test_large_states_are_written_less_often(sandbox: Sandbox) -> None:
     sandbox.fault(path="/ats/offers", delay=0.2)
 
     started = time.monotonic()
-    run = run_tap(settings_for(sandbox, page_size=50, concurrency=2), catalog=OFFERS, state=state)
+    run = run_tap(settings_for(sandbox, page_size=30, concurrency=2), catalog=OFFERS, state=state)
 
     assert len(json.dumps(run.state)) > 500_000
     assert len([r for r in sandbox.requests() if r.path == "/ats/offers"]) > 30
