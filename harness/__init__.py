@@ -1,4 +1,4 @@
-"""What the demo, the tests and the benchmarks share: processes, PostgreSQL, Meltano, comparison."""
+"""Shared by demo, tests and benchmarks: runs of the tap, processes, PostgreSQL, Meltano."""
 
 from __future__ import annotations
 

@@ -38,7 +38,9 @@ def first_run(unchanged: Sandbox) -> TapRun:
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_the_first_run_emits_every_record_as_it_is_at_kombo(sandbox: Sandbox, stream: str) -> None:
+def test_the_first_run_emits_every_record_as_kombo_returns_it(
+    sandbox: Sandbox, stream: str
+) -> None:
     expected = by_id(sandbox.records(stream))
 
     run = run_tap(settings_for(sandbox, page_size=40), catalog=catalog_with(stream))
