@@ -142,7 +142,7 @@ def run_tap(
         contextlib.redirect_stdout(stdout),
         contextlib.redirect_stderr(stderr),
         _restored_logging(),
-        _restored_signals(),
+        restored_signals(),
         _stopping(stop_when),
     ):
         try:
@@ -209,7 +209,7 @@ def _restored_logging() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _restored_signals() -> Iterator[None]:
+def restored_signals() -> Iterator[None]:
     handlers = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import io
-import signal
 from collections.abc import Iterator
 
 import pytest
 
 import tap_kombo
-from harness.tap import TapRun, catalog_with, settings_for
+from harness.tap import TapRun, catalog_with, restored_signals, settings_for
 from kombo_sandbox import Sandbox
 from tap_kombo import TapKombo
 from tap_kombo.errors import RunFailedError
@@ -21,10 +20,8 @@ OFFERS = catalog_with("ats_offers")
 @pytest.fixture(autouse=True)
 def signal_handlers() -> Iterator[None]:
     """Restore the signal handlers, which a tap replaces."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+    with restored_signals():
+        yield
 
 
 def test_the_package_exports_the_tap_only() -> None:
