@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import requests
 
+from harness import PROJECT
+from harness.postgres import Postgres
 from kombo_sandbox import Sandbox
 
 Record = dict[str, Any]
@@ -88,6 +91,21 @@ class Difference:
             f"{self.table} {'/'.join(map(str, self.key))}, {self.column}: "
             f"{self.in_kombo!r:.200} in Kombo, {self.in_database!r:.200} in the database"
         )
+
+
+def compare_tables(
+    sandbox: Sandbox, database: Postgres, schema: str, streams: Collection[str]
+) -> list[str]:
+    """Return the first differences between the tables of some streams and the sandbox's records."""
+    found = (
+        difference
+        for table in tables(PROJECT / "catalog.json")
+        if table.name in streams
+        for difference in differences(
+            table, records_of(sandbox, table), database.table(schema, table.name)
+        )
+    )
+    return [str(difference) for difference in islice(found, 10)]
 
 
 def differences(

@@ -1,12 +1,7 @@
-"""A slow sandbox whose records change during a sync, and their comparison with the tables."""
+"""A slow sandbox whose records change during a sync."""
 
 from __future__ import annotations
 
-from itertools import islice
-
-from harness import PROJECT
-from harness.comparison import differences, records_of, tables
-from harness.postgres import Postgres
 from kombo_sandbox import Sandbox
 
 STREAMS = (
@@ -50,16 +45,3 @@ def change_records(sandbox: Sandbox) -> None:
 def skip_lookback(sandbox: Sandbox) -> None:
     """Advance the clock, so that the next sync's lookback does not include earlier changes."""
     sandbox.advance(seconds=3600)
-
-
-def compare_tables(sandbox: Sandbox, database: Postgres, schema: str) -> list[str]:
-    """Return the first differences between the tables of `STREAMS` and the sandbox's records."""
-    found = (
-        difference
-        for table in tables(PROJECT / "catalog.json")
-        if table.name in STREAMS
-        for difference in differences(
-            table, records_of(sandbox, table), database.table(schema, table.name)
-        )
-    )
-    return [str(difference) for difference in islice(found, 10)]

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.comparison import compare_tables
 from harness.postgres import Postgres
 from harness.processes import GRACE_SECONDS, running, stop_group
 from harness.tap import catalog_with, settings_for
 from kombo_sandbox import Sandbox
-from tests.end_to_end.changing_sandbox import compare_tables
 
 BIN = Path(sys.executable).parent
 
@@ -143,7 +143,7 @@ class Pipe:
 
     def differences(self) -> list[str]:
         """Return the first differences between the tables and the sandbox's records."""
-        return compare_tables(self.sandbox, self.database, self.schema)
+        return compare_tables(self.sandbox, self.database, self.schema, self.streams)
 
     @property
     def logs(self) -> str:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import pytest
 
+from harness.comparison import compare_tables
 from harness.meltano import PipelineError
 from harness.postgres import Postgres
 from kombo_sandbox import Sandbox
-from tests.end_to_end.changing_sandbox import compare_tables
+from tests.end_to_end.changing_sandbox import STREAMS
 from tests.end_to_end.interrupted_meltano import InterruptedRun, pipeline_for, run_and_interrupt
 
 SCHEMA = "killed_meltano"
@@ -52,7 +53,7 @@ def runs(
         pipeline.run("target-postgres")
     rejected = pipeline.log.read_text()
     pipeline_for(changing_sandbox, database, folder, SCHEMA, force=True).run("target-postgres")
-    differences = compare_tables(changing_sandbox, database, SCHEMA)
+    differences = compare_tables(changing_sandbox, database, SCHEMA, STREAMS)
     return Runs(terminated, killed, rejected, differences)
 
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
+from harness.comparison import compare_tables
 from harness.postgres import Postgres
 from kombo_sandbox import Sandbox
 from tests.end_to_end.changing_sandbox import (
     STREAMS,
     change_records,
-    compare_tables,
     skip_lookback,
 )
 from tests.end_to_end.interrupted_meltano import INTERRUPTIONS, pipeline_for, run_and_interrupt
@@ -87,7 +87,7 @@ def test_randomly_interrupted_meltano_loses_no_record(
             assert run.still_running == [], f"seed {seed}: {interruption}"
         pipeline.run("target-postgres")
         pipeline.run("target-postgres")
-        assert compare_tables(changing_sandbox, database, schema) == [], f"seed {seed}"
+        assert compare_tables(changing_sandbox, database, schema, STREAMS) == [], f"seed {seed}"
 
 
 def seeds(minutes: float) -> Iterator[int]:
