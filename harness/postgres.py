@@ -82,4 +82,6 @@ def postgres() -> Iterator[Postgres]:
             lambda server: server.cleanup(),
         ) as server,
     ):
+        # A temporary database need not survive a crash of the machine.
+        server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf()")
         yield Postgres(str(server.get_postmaster_info().socket_dir), server)
