@@ -19,8 +19,8 @@ def database() -> Iterator[Postgres]:
 
 @pytest.fixture
 def store(database: Postgres) -> Store:
-    """A table in its own schema, with short leases."""
+    """A table in its own schema."""
     connection = {"host": database.socket_folder, "user": "postgres", "dbname": "postgres"}
-    store = Store(connection, f"shards_{next(SCHEMAS)}", lease_seconds=3)
+    store = Store(connection, f"shards_{next(SCHEMAS)}")
     store.prepare()
     return store

@@ -28,6 +28,7 @@ from tap_kombo_airflow.store import DatabaseError, LeaseLostError, Store
 
 A, B, C = "personio:a", "personio:b", "lever:c"
 FOREVER = "\ntime.sleep(60)"
+LEASE_SECONDS = 6
 
 
 def bookmark(store: Store, integration_id: str) -> str | None:
@@ -88,7 +89,8 @@ def test_if_a_run_is_killed_its_tap_and_target_end(store: Store) -> None:
 def test_if_a_run_is_frozen_its_tap_and_target_end_before_its_lease(
     store: Store,
 ) -> None:
-    with in_new_process(Shard(store, pipe(f"emit('1'){FOREVER}"), "one"), [A]) as process:
+    short = replace(store, lease_seconds=LEASE_SECONDS)
+    with in_new_process(Shard(short, pipe(f"emit('1'){FOREVER}"), "one"), [A]) as process:
         wait_until(lambda: bookmark(store, A) == "1")
         family = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGSTOP)
@@ -118,6 +120,7 @@ def test_a_run_that_lost_its_lease_ends_and_stores_nothing_more(
 def test_a_run_that_loses_its_database_ends_with_one_sentence(
     store: Store, database: Postgres
 ) -> None:
+    short = replace(store, lease_seconds=LEASE_SECONDS)
     over = threading.Event()
 
     def lose() -> None:
@@ -129,7 +132,7 @@ def test_a_run_that_loses_its_database_ends_with_one_sentence(
     outage.start()
     try:
         with pytest.raises(DatabaseError, match="The database of the states failed: "):
-            Shard(store, pipe(f"emit('1'){FOREVER}"), "one").run([A])
+            Shard(short, pipe(f"emit('1'){FOREVER}"), "one").run([A])
     finally:
         over.set()
         outage.join()
