@@ -2,7 +2,8 @@
 
 - A value that contradicts its declared type becomes null in its column.
 - That value, and each field that the schema does not declare, is kept in `additional_fields`.
-- A deselected field is in neither.
+- A deselected field is in neither. An object or a list with deselected fields has only objects
+  in it: any other value may be one of those fields, and becomes null.
 
 Values are checked, not converted: their JSON text is emitted as Kombo sent it, so numbers keep
 all their digits. A record that is valid with everything selected is emitted unchanged.
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from decimal import Decimal
@@ -23,6 +24,7 @@ from msgspec import Raw
 from singer_sdk.singerlib import SelectionMask
 
 from tap_kombo import errors
+from tap_kombo.catalog import Breadcrumb
 from tap_kombo.errors import KomboError
 from tap_kombo.responses import Fields
 from tap_kombo.times import format_time
@@ -39,6 +41,9 @@ ENCODER = msgspec.json.Encoder(decimal_format="number")
 INVALID = (msgspec.ValidationError, ValueError, ArithmeticError, RecursionError)
 """Raised for a value of another type, a time that is not one, and endless numbers or nesting."""
 
+FieldTree = dict[str, Any]
+"""Name of a field -> the tree below it; empty at the fields that are meant"""
+
 OWN_FIELDS = frozenset({"integration_id", "_sdc_deleted_at", "additional_fields"})
 """The fields that the tap adds to Kombo's records."""
 
@@ -49,7 +54,7 @@ class Field:
     Args:
         name: Kombo's name of the field.
         schema: The JSON schema of its column.
-        prune: Removes deselected nested fields from its JSON text; None if all are selected.
+        deselected: The deselected fields below it, as a tree.
         keeps_invalid: Whether a value that contradicts the schema goes to `additional_fields`.
     """
 
@@ -58,14 +63,14 @@ class Field:
         name: str,
         schema: Schema,
         *,
-        prune: Callable[[Raw], Raw] | None = None,
+        deselected: FieldTree | None = None,
         keeps_invalid: bool = False,
     ) -> None:
         self.name = name
-        self.keeps_invalid = keeps_invalid and prune is None
+        self.keeps_invalid = keeps_invalid and not deselected
         self.is_required = "null" not in schema["type"]
         self._schema = schema
-        self._prune = prune
+        self._deselected = deselected
         self._check = msgspec.json.Decoder(msgspec_type(schema)).decode
 
     def column(self, raw: Raw) -> Raw:
@@ -74,10 +79,12 @@ class Field:
         Raises:
             INVALID: The value contradicts the schema.
         """
-        valid = self._valid(raw)
-        return self._prune(valid) if self._prune else valid
-
-    def _valid(self, raw: Raw) -> Raw:
+        if self._deselected:
+            value = DECODER.decode(raw)
+            pruned = _prune(value, self._deselected)
+            if pruned is None and value is not None:
+                raise ValueError(self.name)
+            raw = Raw(ENCODER.encode(pruned))
         if not NOT_UTC.search(raw):
             with contextlib.suppress(*INVALID):
                 self._check(raw)
@@ -119,7 +126,7 @@ class RecordEncoder:
             Field(
                 name,
                 properties[name],
-                prune=_pruning(name, mask),
+                deselected=_deselected_below(("properties", name), mask),
                 keeps_invalid=keeps and name not in mapped,
             )
             for name in properties
@@ -236,16 +243,30 @@ class RecordEncoder:
         )
 
 
-def _pruning(name: str, mask: SelectionMask) -> Callable[[Raw], Raw] | None:
-    """Return a function that removes a field's deselected parts; None if it has none."""
-    field = ("properties", name)
-    if all(selected or crumb[:2] != field or crumb == field for crumb, selected in mask.items()):
+def _deselected_below(field: Breadcrumb, mask: SelectionMask) -> FieldTree:
+    """Return the deselected fields below a selected one; empty if there are none."""
+    tree: FieldTree = {}
+    for breadcrumb, is_selected in mask.items():
+        parent = breadcrumb[:-2]
+        if parent[: len(field)] == field and not is_selected and mask[parent]:
+            node = tree
+            for name in breadcrumb[len(field) + 1 :: 2]:
+                node = node.setdefault(name, {})
+    return tree
+
+
+def _prune(value: Any, deselected: FieldTree) -> Any:
+    """Remove deselected fields from an object, or from the objects in a list."""
+    if isinstance(value, list):
+        return [_prune_object(item, deselected) for item in value]
+    return _prune_object(value, deselected)
+
+
+def _prune_object(value: Any, deselected: FieldTree) -> dict[str, Any] | None:
+    if not isinstance(value, dict):
         return None
-
-    def prune(value: Any, breadcrumb: tuple[str, ...]) -> Any:
-        if not isinstance(value, dict):
-            return value
-        crumbs = {key: (*breadcrumb, "properties", key) for key in value}
-        return {key: prune(value[key], crumb) for key, crumb in crumbs.items() if mask[crumb]}
-
-    return lambda raw: Raw(ENCODER.encode(prune(DECODER.decode(raw), field)))
+    return {
+        name: _prune(field, deselected[name]) if name in deselected else field
+        for name, field in value.items()
+        if deselected.get(name) != {}
+    }

@@ -41,7 +41,12 @@ from singer_sdk.singerlib import Catalog, Schema
 from singer_sdk.tap_base import CliTestOptionValue
 
 from tap_kombo import cli, settings, stream_maps
-from tap_kombo.catalog import load_catalog
+from tap_kombo.catalog import (
+    add_fields_in_lists,
+    emptied_fields,
+    load_catalog,
+    selected_schema,
+)
 from tap_kombo.client import KomboClient
 from tap_kombo.errors import InputError, KomboError, RunFailedError
 from tap_kombo.reader import (
@@ -116,15 +121,24 @@ class TapKombo(Tap):
     def discover_streams(self) -> list[KomboStream]:
         return [model.stream_class(self, model, self.read_pages) for model in MODELS]
 
+    @property
+    def catalog_dict(self) -> dict[str, Any]:
+        """The catalog that `--discover` prints."""
+        catalog = super().catalog_dict
+        add_fields_in_lists(catalog)
+        return catalog
+
     def setup_mapper(self) -> None:
         """Register the selected streams with the SDK's stream maps and flattening."""
         super(Tap, self).setup_mapper()
         for entry in self.catalog.streams:
-            if not entry.metadata.resolve_selection()[()]:
+            mask = entry.metadata.resolve_selection()
+            if not mask[()]:
                 continue
+            schema = selected_schema(entry.schema.to_dict(), mask)
             if self.config.get("flattening_enabled"):
-                schema = stream_maps.flattenable(entry.schema.to_dict())
-                entry = replace(entry, schema=Schema.from_dict(schema))  # noqa: PLW2901
+                schema = stream_maps.flattenable(schema)
+            entry = replace(entry, schema=Schema.from_dict(schema))  # noqa: PLW2901
             try:
                 self.mapper.register_raw_streams_from_catalog(Catalog({entry.tap_stream_id: entry}))
             except ValueError:
@@ -196,6 +210,7 @@ class TapKombo(Tap):
             if stream.selected and not stream_maps.is_removed(stream)
         ]
         names = [stream.name for stream in streams]
+        self._warn_of_selection(streams)
         concurrency = int(self.config["concurrency"])
         reader = Reader(
             self.client, names, self.partitions, concurrency=concurrency, stop=self._stop
@@ -211,6 +226,17 @@ class TapKombo(Tap):
             raise SystemExit(128 + self._stopped_by)
         if not is_successful:
             raise RunFailedError
+
+    def _warn_of_selection(self, streams: Sequence[KomboStream]) -> None:
+        if not streams:
+            self.logger.warning("Catalog: no stream is selected; nothing is read.")
+        for stream in streams:
+            for field in emptied_fields(stream.schema, stream.mask):
+                self.logger.warning(
+                    "Catalog: %s.%s is selected, but none of its fields; its objects are empty. "
+                    "Select %s.%s.* too.",
+                    *(stream.name, field, stream.name, field),
+                )
 
     def _longest_first(self, streams: Sequence[str]) -> list[str]:
         """Sort the integrations by their longest read, whose pages come one after the other."""

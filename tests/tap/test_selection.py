@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,11 @@ def own_sandbox() -> Iterator[Sandbox]:
     """Start a sandbox whose records a test may change."""
     with Sandbox(integrations=1, offers=3, seed=4) as sandbox:
         yield sandbox
+
+
+def entry_of(catalog: dict[str, Any], stream: str) -> dict[str, Any]:
+    entry: dict[str, Any] = next(e for e in catalog["streams"] if e["tap_stream_id"] == stream)
+    return entry
 
 
 def test_deselected_stream_is_not_requested(sandbox: Sandbox) -> None:
@@ -43,10 +49,77 @@ def test_deselected_field_is_in_no_message(own_sandbox: Sandbox) -> None:
         assert record["additional_fields"] is None
 
 
+@pytest.mark.parametrize("items", [(), ("items",)], ids=["Meltano's path", "path with items"])
+def test_field_in_a_list_can_be_deselected(sandbox: Sandbox, items: tuple[str, ...]) -> None:
+    catalog = catalog_with("ats_candidates")
+    breadcrumb = ["properties", "email_addresses", *items, "properties", "email_address"]
+    entry_of(catalog, "ats_candidates")["metadata"].append(
+        {"breadcrumb": breadcrumb, "metadata": {"selected": False}}
+    )
+
+    run = run_tap(settings_for(sandbox), catalog=catalog)
+
+    schema = run.schemas["ats_candidates"]["properties"]["email_addresses"]
+    assert set(schema["items"]["properties"]) == {"type"}
+    truth = {r["id"]: r["email_addresses"] for r in sandbox.records("ats_candidates")}
+    assert any(truth.values())
+    for record in run.records["ats_candidates"]:
+        assert record["email_addresses"] == [{"type": e["type"]} for e in truth[record["id"]]]
+
+
+def test_selection_without_metadata_is_honored(sandbox: Sandbox) -> None:
+    catalog = catalog_with()
+    for entry in catalog["streams"]:
+        del entry["metadata"]
+        entry["selected"] = entry["tap_stream_id"] == "ats_candidates"
+    schema = entry_of(catalog, "ats_candidates")["schema"]["properties"]
+    schema["first_name"]["selected"] = False
+    schema["email_addresses"]["items"]["properties"]["email_address"]["selected"] = False
+
+    run = run_tap(settings_for(sandbox), catalog=catalog)
+
+    assert set(run.schemas) == {"ats_candidates"}
+    assert run.records["ats_candidates"]
+    for record in run.records["ats_candidates"]:
+        assert "first_name" not in record
+        assert all(set(email) == {"type"} for email in record["email_addresses"])
+
+
+def test_metadata_has_precedence_over_selection_in_the_entry(sandbox: Sandbox) -> None:
+    catalog = catalog_with("ats_jobs", deselected=["ats_jobs.name"])
+    for entry in catalog["streams"]:
+        entry["selected"] = entry["tap_stream_id"] != "ats_jobs"
+    entry_of(catalog, "ats_jobs")["schema"]["properties"]["name"]["selected"] = True
+
+    run = run_tap(settings_for(sandbox), catalog=catalog)
+
+    assert set(run.schemas) == {"ats_jobs"}
+    assert "name" not in run.schemas["ats_jobs"]["properties"]
+
+
+def test_catalog_that_selects_nothing_is_warned_of(sandbox: Sandbox) -> None:
+    run = run_tap(settings_for(sandbox), catalog=catalog_with())
+
+    assert run.code == 0
+    assert "Catalog: no stream is selected; nothing is read." in run.warnings
+
+
+def test_selected_list_without_selected_fields_is_warned_of(sandbox: Sandbox) -> None:
+    fields = ("email_address", "type")
+    deselected = [f"ats_candidates.email_addresses.{field}" for field in fields]
+
+    run = run_tap(
+        settings_for(sandbox), catalog=catalog_with("ats_candidates", deselected=deselected)
+    )
+
+    [warning] = run.warnings
+    assert warning.startswith("Catalog: ats_candidates.email_addresses is selected, but none of")
+    assert all(email == {} for r in run.records["ats_candidates"] for email in r["email_addresses"])
+
+
 def test_field_that_the_catalog_lacks_can_be_deselected(own_sandbox: Sandbox) -> None:
     catalog = catalog_with("ats_offers", deselected=["ats_offers.status"])
-    [entry] = [e for e in catalog["streams"] if e["tap_stream_id"] == "ats_offers"]
-    del entry["schema"]["properties"]["status"]
+    del entry_of(catalog, "ats_offers")["schema"]["properties"]["status"]
     for offer in own_sandbox.records("ats_offers"):
         own_sandbox.patch("ats_offers", offer["id"], {"status": "Deselected", "more": 1})
 
@@ -59,8 +132,7 @@ def test_field_that_the_catalog_lacks_can_be_deselected(own_sandbox: Sandbox) ->
 
 def test_field_that_the_catalog_lacks_is_in_additional_fields(sandbox: Sandbox) -> None:
     catalog = catalog_with("ats_offers")
-    [entry] = [e for e in catalog["streams"] if e["tap_stream_id"] == "ats_offers"]
-    del entry["schema"]["properties"]["status"]
+    del entry_of(catalog, "ats_offers")["schema"]["properties"]["status"]
 
     run = run_tap(settings_for(sandbox), catalog=catalog)
 

@@ -45,6 +45,14 @@ def with_metadata(*breadcrumb: str, **values: object) -> Change:
     return lambda entry: entry["metadata"].append(item)
 
 
+def with_root(**values: object) -> Change:
+    def change(entry: Content) -> None:
+        [root] = [item["metadata"] for item in entry["metadata"] if not item["breadcrumb"]]
+        root.update(values)
+
+    return change
+
+
 def with_method(method: object) -> Change:
     return lambda entry: entry.update(replication_method=method)
 
@@ -52,8 +60,7 @@ def with_method(method: object) -> Change:
 def with_method_in_metadata(key: str, method: str) -> Change:
     def change(entry: Content) -> None:
         entry.pop("replication_method")
-        [root] = [item["metadata"] for item in entry["metadata"] if not item["breadcrumb"]]
-        root[key] = method
+        with_root(**{key: method})(entry)
 
     return change
 
@@ -62,7 +69,6 @@ TEXT = ["string", "null"]
 OBJECT = ["object", "null"]
 DIFFERS = "the schema differs from tap-kombo's"
 UNKNOWN = "there is no such field"
-IN_LIST = "a field inside a list cannot be deselected. Deselect the list."
 METHOD = "the replication method is not supported. Use INCREMENTAL or FULL_TABLE."
 
 REJECTED: dict[str, tuple[Change, str, str]] = {
@@ -131,17 +137,20 @@ REJECTED: dict[str, tuple[Change, str, str]] = {
         ": the metadata breadcrumb ['properties', 'application', 'candidate'] is not valid",
         "Use a path like",
     ),
-    "field of each item deselected": (
-        with_metadata(
-            "properties", "integration_fields", "items", "properties", "value", selected=False
-        ),
-        ".integration_fields",
-        IN_LIST,
+    "unknown field in a list deselected": (
+        with_metadata("properties", "integration_fields", "properties", "vale", selected=False),
+        ".integration_fields.vale",
+        "did you mean value?",
     ),
-    "field of a list deselected": (
-        with_metadata("properties", "integration_fields", "properties", "value", selected=False),
-        ".integration_fields.value",
-        IN_LIST,
+    "another replication key": (
+        with_root(**{"replication-key": "remote_updated_at"}),
+        "",
+        "`replication-key` in the metadata is another field. Remove it.",
+    ),
+    "another primary key": (
+        with_root(**{"table-key-properties": ["remote_id"]}),
+        "",
+        "`table-key-properties` in the metadata are other fields. Remove them.",
     ),
     "selected as a string": (
         with_metadata("properties", "status", selected="false"),
