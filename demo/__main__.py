@@ -7,6 +7,7 @@ local sandbox, unless TAP_KOMBO_API_KEY and TAP_KOMBO_INTEGRATION_IDS are set.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sys
 import time
@@ -15,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from psycopg import sql
 
@@ -37,6 +39,16 @@ CHANGED, NESTED, DELETED = "changed", "nested only", "deleted"
 
 Records = dict[str, dict[str, list[Record]]]
 """Kombo's records: stream -> integration -> records"""
+
+DESELECTED = "email_address"
+SELECT = ["*.*", f"!*.*{DESELECTED}"]
+"""Without the field, which is inside lists of several streams"""
+
+CANDIDATES = """\
+SELECT first_name, last_name, email_addresses
+FROM kombo.ats_candidates
+WHERE cardinality(email_addresses) > 0
+LIMIT 3"""
 
 NEWEST_OFFERS = """\
 SELECT o.status, o.employment_start_date::date AS starts, j.name AS job,
@@ -119,6 +131,16 @@ class Demo:
         self.screen.sql(NEWEST_OFFERS)
         self.screen.rows(self.database.rows(NEWEST_OFFERS))
 
+    def show_selection(self) -> None:
+        """Show that the deselected field is in no table."""
+        self.screen.say(f"The setting `select` is {json.dumps(SELECT)}, so addresses are omitted:")
+        self.screen.sql(CANDIDATES)
+        self.screen.rows(self.database.rows(CANDIDATES))
+        found = {t.name for t in self.tables if f"'{DESELECTED}'" in repr(self.rows(t))}
+        self.screen.check(
+            holds=not found, claim=f"the field {DESELECTED} is in no table", details=found
+        )
+
     def rows(self, table: Table, *, since: datetime | None = None) -> list[Row]:
         query = sql.SQL("SELECT * FROM kombo.{} WHERE _sdc_batched_at > %(since)s")
         values = {"since": since or "-infinity"}
@@ -147,6 +169,7 @@ def sync_sandbox(demo: Demo, sandbox: Sandbox) -> None:
     demo.run()
     demo.show_tables()
     demo.show_offers()
+    demo.show_selection()
     before = all_records(sandbox, demo.tables)
     demo.check_rows(before)
 
@@ -245,7 +268,20 @@ def sync_kombo(demo: Demo) -> None:
 
 
 def all_records(sandbox: Sandbox, tables: list[Table]) -> Records:
-    return {table.name: records_of(sandbox, table) for table in tables}
+    """Return the selected fields of the sandbox's records."""
+    records: Records = without(
+        {table.name: records_of(sandbox, table) for table in tables}, DESELECTED
+    )
+    return records
+
+
+def without(value: Any, field: str) -> Any:
+    """Remove a field from all objects."""
+    if isinstance(value, list):
+        return [without(item, field) for item in value]
+    if isinstance(value, dict):
+        return {name: without(item, field) for name, item in value.items() if name != field}
+    return value
 
 
 def by_key(records: Mapping[str, list[Record]]) -> dict[tuple[str, str], Record]:
@@ -304,7 +340,7 @@ def run(screen: Screen, log: Path, settings: Mapping[str, str]) -> None:
         if not settings:
             with screen.progress("Kombo's sandbox, a server with three connected tools."):
                 sandbox = stack.enter_context(running(start_sandbox, Sandbox.stop))
-            settings = sandbox_settings(sandbox)
+            settings = {**sandbox_settings(sandbox), "TAP_KOMBO__SELECT": json.dumps(SELECT)}
         with screen.progress("PostgreSQL, a server with an empty database."):
             database = stack.enter_context(postgres())
         target = {"TARGET_POSTGRES_SQLALCHEMY_URL": database.url}
