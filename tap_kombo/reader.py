@@ -45,7 +45,7 @@ class ResumePoint(msgspec.Struct, frozen=True, omit_defaults=True):
         cursor: The cursor of the page after the last one that was written.
         started: When the read started, by Kombo's clock.
         since: The `updated_after` of the read; its cursors are not valid with another one.
-        filters: The fingerprint of the read's filters.
+        filters: As in `PartitionState`, like `deselected`: what the read left out so far.
         page_size: Records per page so far. With larger pages, a cursor that counts pages would
             skip records.
     """
@@ -55,6 +55,7 @@ class ResumePoint(msgspec.Struct, frozen=True, omit_defaults=True):
     since: str | None
     filters: str | None = None
     page_size: int | None = None
+    deselected: str = ""
 
     @property
     def started_at(self) -> datetime:

@@ -7,7 +7,6 @@ key. So they are checked here first, and no value is printed.
 from __future__ import annotations
 
 import difflib
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
@@ -303,14 +302,3 @@ def filter_params(config: Mapping[str, Any], stream: str) -> dict[str, str]:
 
 def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def fingerprint(params: Mapping[str, str]) -> str | None:
-    """Return a hash of the parameters that leave records out; None if there are none.
-
-    A bookmark is only valid for the filters that it was set with. The state holds their hash,
-    because filters may be people's email addresses.
-    """
-    if not params:
-        return None
-    return hashlib.sha256(msgspec.json.encode(dict(sorted(params.items())))).hexdigest()[:16]

@@ -18,7 +18,9 @@ Kombo's advice: https://docs.kombo.dev/ats/getting-started/fetching-data
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -26,7 +28,9 @@ from typing import Any
 
 import msgspec
 import pendulum
+from singer_sdk.singerlib import SelectionMask
 
+from tap_kombo.catalog import Breadcrumb
 from tap_kombo.errors import InputError
 from tap_kombo.reader import Page, ResumePoint, Start
 from tap_kombo.times import format_time, parse_time
@@ -45,6 +49,8 @@ class PartitionState(msgspec.Struct, omit_defaults=True):
         replication_key: `changed_at`, beside a bookmark.
         replication_key_value: The bookmark.
         filters: The fingerprint of the filters that the bookmark was set with, if there were any.
+        deselected: The fingerprints of the fields that were deselected then, one after the other.
+        start_date: The `start_date` of the first read, if there was one.
         pages: The length of the last read, if it had several pages: the longest are read first.
         resume: Where to resume, while a read has not finished.
     """
@@ -53,6 +59,8 @@ class PartitionState(msgspec.Struct, omit_defaults=True):
     replication_key: str | None = None
     replication_key_value: str | None = None
     filters: str | None = None
+    deselected: str = ""
+    start_date: str | None = None
     pages: int | None = None
     resume: ResumePoint | None = None
 
@@ -70,12 +78,63 @@ class StreamState(msgspec.Struct):
     partitions: list[PartitionState] = []
 
 
+FINGERPRINT = 6
+"""Characters of a deselected field's fingerprint"""
+
+
+class LeftOut(msgspec.Struct, frozen=True):
+    """Everything that a run leaves out of a stream, besides the records before `start_date`.
+
+    If something of it is wanted later, a bookmark is not enough: the records that do not change
+    any more have to be read again. The state has fingerprints, because filters may be people's
+    email addresses, and because it has a partition for each of thousands of integrations.
+
+    Attributes:
+        filters: The fingerprint of all that leaves out records; None if nothing does.
+        deselected: The fingerprints of the deselected fields, without the fields below them.
+        fields: The fingerprints of all deselected fields.
+    """
+
+    filters: str | None = None
+    deselected: str = ""
+    fields: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, params: Mapping[str, str], mask: SelectionMask) -> LeftOut:
+        """Build it.
+
+        Args:
+            params: All that leaves out records, such as query parameters.
+            mask: The SDK's selection: breadcrumb -> whether it is selected.
+        """
+        deselected = sorted(breadcrumb for breadcrumb, selected in mask.items() if not selected)
+        outermost = [breadcrumb for breadcrumb in deselected if mask[breadcrumb[:-2]]]
+        return cls(
+            _hash(dict(sorted(params.items())))[:16] if params else None,
+            "".join(map(_field_fingerprint, outermost)),
+            frozenset(map(_field_fingerprint, deselected)),
+        )
+
+    def covers(self, earlier: PartitionState | ResumePoint) -> bool:
+        """Return whether nothing that was left out earlier is wanted now."""
+        fields = re.findall(f".{{{FINGERPRINT}}}", earlier.deselected)
+        return earlier.filters in {None, self.filters} and self.fields.issuperset(fields)
+
+
+def _field_fingerprint(breadcrumb: Breadcrumb) -> str:
+    return _hash(breadcrumb)[:FINGERPRINT]
+
+
+def _hash(value: object) -> str:
+    return hashlib.sha256(msgspec.json.encode(value)).hexdigest()
+
+
 class State:
     """The state of a run.
 
     Args:
         state: The state that the run starts with; it is not changed.
-        fingerprints: The fingerprint of each stream's filters, None where all records are read.
+        left_out: What the run leaves out of each of the tap's streams.
         start_date: Where the first read of an integration starts; None for everything.
 
     Raises:
@@ -86,20 +145,20 @@ class State:
         self,
         state: Mapping[str, Any],
         *,
-        fingerprints: Mapping[str, str | None],
+        left_out: Mapping[str, LeftOut],
         start_date: datetime | None,
     ) -> None:
-        self._fingerprints = fingerprints
+        self._left_out = left_out
         self._start_date = start_date
         self._other_streams = {
             stream: value
             for stream, value in state.get("bookmarks", {}).items()
-            if stream not in fingerprints
+            if stream not in left_out
         }
         self._partitions = {
             stream: _partitions(stream, value)
             for stream, value in state.get("bookmarks", {}).items()
-            if stream in fingerprints
+            if stream in left_out
         }
         self._pages: Counter[tuple[str, str]] = Counter()
         self._warned: set[str] = set()
@@ -135,13 +194,14 @@ class State:
 
     def _start(self, stream: str, integration_id: str, now: datetime | None) -> Start:
         partition = self._partition(stream, integration_id) or PartitionState({})
-        fingerprint = self._fingerprints[stream]
+        left_out = self._left_out[stream]
         last, resume = partition.bookmark, partition.resume
-        bookmark = last if partition.filters == fingerprint else None
-        if resume and resume.filters != fingerprint:
+        bookmark = last if left_out.covers(partition) and self._covers(partition) else None
+        # With other filters, a cursor is not valid.
+        if resume and not (left_out.covers(resume) and resume.filters == left_out.filters):
             resume = None
         if last and not bookmark:
-            self._warn_of_changed_filters(stream)
+            self._warn_of_complete_read(stream)
         # Before the first bookmark, the first read may have been cut off long ago.
         reference = bookmark or (resume.started_at if resume else None)
         problem = None
@@ -170,6 +230,7 @@ class State:
         """Move the bookmark after the last page; note after another one where the read resumes."""
         partition = page.partition
         stream, integration_id = partition.stream, partition.integration_id
+        left_out = self._left_out[stream]
         pages = self._pages[stream, integration_id]
         if page.cursor:
             state = self._own_partition(stream, integration_id)
@@ -179,8 +240,9 @@ class State:
                     page.cursor,
                     format_time(page.started),
                     _format(partition.start.since),
-                    self._fingerprints[stream],
+                    left_out.filters,
                     page.page_size,
+                    left_out.deselected,
                 )
             return
         if not partition.is_incremental and not self._partition(stream, integration_id):
@@ -191,13 +253,20 @@ class State:
         if partition.is_incremental:
             state.replication_key = "changed_at"
             state.replication_key_value = format_time(partition.bookmark_after(page.started))
-            state.filters = self._fingerprints[stream]
+            state.filters, state.deselected = left_out.filters, left_out.deselected
+            if not partition.start.bookmark:
+                state.start_date = _format(self._start_date)
 
-    def _warn_of_changed_filters(self, stream: str) -> None:
+    def _covers(self, partition: PartitionState) -> bool:
+        """Return whether the reads so far started at `start_date`, or earlier."""
+        earlier = parse_time(partition.start_date) if partition.start_date else None
+        return not earlier or bool(self._start_date and self._start_date >= earlier)
+
+    def _warn_of_complete_read(self, stream: str) -> None:
         if stream not in self._warned:
             self._warned.add(stream)
             logger.warning(
-                "%s: `filters` or `include_deleted` have changed since the last run; the stream is "
+                "%s: earlier runs left out records or fields that are selected now; the stream is "
                 "read completely.",
                 stream,
             )
@@ -229,6 +298,7 @@ def _partitions(stream: str, value: object) -> dict[str, PartitionState]:
     try:
         for partition in msgspec.convert(value, StreamState).partitions:
             _ = partition.resume and partition.resume.started_at
+            _ = partition.start_date and parse_time(partition.start_date)
             other = index.get(partition.integration_id, partition)
             index[partition.integration_id] = min(
                 other, partition, key=lambda p: p.bookmark or datetime.min.replace(tzinfo=UTC)

@@ -115,6 +115,17 @@ def mapped_fields(stream_maps: Mapping[str, object], stream: str) -> frozenset[s
     return frozenset(mapped.union(_fields(stream)) if removes_others else mapped)
 
 
+def record_filters(stream_maps: Mapping[str, object], stream: str) -> dict[str, str]:
+    """Return the expressions that leave out records of a stream, by map."""
+    return {
+        f"{key}.{MAPPER_FILTER_OPTION}": str(definition[MAPPER_FILTER_OPTION])
+        for key, definition in stream_maps.items()
+        if isinstance(definition, dict)
+        and fnmatchcase(stream, _source(key, definition))
+        and definition.get(MAPPER_FILTER_OPTION)
+    }
+
+
 def flattenable(schema: Schema) -> dict[str, Any]:
     """Remove empty `properties`, so that flattening keeps free-form objects as JSON text.
 

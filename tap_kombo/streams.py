@@ -25,7 +25,8 @@ from tap_kombo.responses import (
     PAGES,
     ResponseFormat,
 )
-from tap_kombo.stream_maps import mapped_fields
+from tap_kombo.state import LeftOut
+from tap_kombo.stream_maps import mapped_fields, record_filters
 
 
 class KomboStream(Stream):
@@ -71,6 +72,12 @@ class KomboStream(Stream):
     def params(self) -> dict[str, str]:
         """The query parameters of every page."""
         return self.restrictions
+
+    @property
+    def left_out(self) -> LeftOut:
+        """Everything that this run leaves out of the stream."""
+        maps = self.config.get("stream_maps") or {}
+        return LeftOut.of(self.restrictions | record_filters(maps, self.name), self.mask)
 
     def partition(self, integration_id: str, start: Start) -> StreamPartition:
         """Build the partition of an integration, to be read from `start`."""

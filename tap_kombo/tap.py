@@ -166,10 +166,7 @@ class TapKombo(Tap):
         start_date = self.config.get("start_date")
         return State(
             self.state,
-            fingerprints={
-                name: settings.fingerprint(stream.restrictions)
-                for name, stream in self.kombo_streams.items()
-            },
+            left_out={name: stream.left_out for name, stream in self.kombo_streams.items()},
             start_date=parse_start_date(start_date) if start_date else None,
         )
 

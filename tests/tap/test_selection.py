@@ -148,3 +148,37 @@ def test_schemas_are_printed_without_a_request(sandbox: Sandbox) -> None:
     assert run.code == 0
     assert len(run.schemas) == 40
     assert sandbox.requests() == []
+
+
+def test_field_that_is_selected_again_is_read_completely_once(own_sandbox: Sandbox) -> None:
+    settings = settings_for(own_sandbox)
+    narrow = catalog_with("ats_candidates", deselected=["ats_candidates.email_addresses.type"])
+    first = run_tap(settings, catalog=narrow)
+    own_sandbox.advance(seconds=3600)
+
+    second = run_tap(settings, state=first.state, catalog=catalog_with("ats_candidates"))
+    third = run_tap(settings, state=second.state, catalog=catalog_with("ats_candidates"))
+
+    [warning] = second.warnings
+    assert warning.startswith("ats_candidates: earlier runs left out records or fields")
+    assert second.ids("ats_candidates") == first.ids("ats_candidates")
+    assert third.warnings == []
+    assert third.records == {}
+
+
+@pytest.mark.parametrize("later", [None, {"ats_offers": {"__filter__": "status != 'SENT'"}}])
+def test_stream_map_that_leaves_out_fewer_records_causes_a_complete_read(
+    own_sandbox: Sandbox, later: dict[str, Any] | None
+) -> None:
+    catalog = catalog_with("ats_offers")
+    maps = {"ats_offers": {"__filter__": "status == 'SENT'"}}
+    first = run_tap(settings_for(own_sandbox, stream_maps=maps), catalog=catalog)
+    own_sandbox.advance(seconds=3600)
+
+    run = run_tap(settings_for(own_sandbox, stream_maps=later), state=first.state, catalog=catalog)
+
+    offers = own_sandbox.records("ats_offers")
+    assert len(run.warnings) == 1
+    assert run.ids("ats_offers") == sorted(
+        r["id"] for r in offers if later is None or r["status"] != "SENT"
+    )

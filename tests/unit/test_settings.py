@@ -220,16 +220,6 @@ def test_filters_become_query_parameters() -> None:
     assert settings.filter_params({}, "ats_jobs") == {}
 
 
-def test_fingerprint_depends_on_the_filters_and_not_on_their_order() -> None:
-    fingerprint = settings.fingerprint({"ids": "1", "email": "ada@example.com"})
-
-    assert fingerprint is not None
-    assert "ada" not in fingerprint
-    assert fingerprint == settings.fingerprint({"email": "ada@example.com", "ids": "1"})
-    assert fingerprint != settings.fingerprint({"email": "bob@example.com", "ids": "1"})
-    assert settings.fingerprint({}) is None
-
-
 def test_unknown_setting_is_a_warning_with_a_suggestion() -> None:
     config = {**VALID, "integration_id": SECRET, "user_agent": SECRET}
 

@@ -8,10 +8,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from singer_sdk.singerlib import SelectionMask
 
 from tap_kombo.errors import InputError
-from tap_kombo.reader import Start
-from tap_kombo.state import State, check_state
+from tap_kombo.reader import Page, Start, StreamPartition
+from tap_kombo.responses import PAGES
+from tap_kombo.state import LeftOut, State, check_state
 from tap_kombo.times import format_time
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -39,10 +41,21 @@ def state_of(*partitions: dict[str, Any]) -> dict[str, Any]:
     return {"bookmarks": {"ats_offers": {"partitions": list(partitions)}}}
 
 
+def left_out(*deselected: str, **params: str) -> LeftOut:
+    """Build what a run leaves out that deselects these fields, with these query parameters."""
+    mask = SelectionMask({(): True})
+    for path in deselected:
+        mask[tuple(step for name in path.split(".") for step in ("properties", name))] = False
+    return LeftOut.of(params, mask)
+
+
+EVERYTHING = left_out()
+
+
 def make_state(
-    value: dict[str, Any], *, fingerprint: str | None = None, start_date: datetime | None = None
+    value: dict[str, Any], *, run: LeftOut = EVERYTHING, start_date: datetime | None = None
 ) -> State:
-    return State(value, fingerprints=dict.fromkeys(STREAMS, fingerprint), start_date=start_date)
+    return State(value, left_out=dict.fromkeys(STREAMS, run), start_date=start_date)
 
 
 def emitted(state: State) -> Any:
@@ -52,12 +65,12 @@ def emitted(state: State) -> Any:
 
 def start_of(
     *partitions: dict[str, Any],
-    fingerprint: str | None = None,
+    run: LeftOut = EVERYTHING,
     start_date: datetime | None = None,
     now: datetime | None = NOW,
 ) -> Start:
     """Return where the read of the integration's offers starts."""
-    state = make_state(state_of(*partitions), fingerprint=fingerprint, start_date=start_date)
+    state = make_state(state_of(*partitions), run=run, start_date=start_date)
     return state.starts(INTEGRATION, ["ats_offers"], now)["ats_offers"]
 
 
@@ -233,18 +246,117 @@ def test_complete_read_after_14_days_resumes_too() -> None:
     assert start.resume is not None
 
 
-# Filters
+# Records and fields that were left out
+
+FILTERED = left_out(ids="1", email="ada@example.com")
+NARROW = left_out("status", "application.candidate")
 
 
-def test_bookmark_of_other_filters_is_not_used(caplog: pytest.LogCaptureFixture) -> None:
-    given = [partition(f"personio:{number}", YESTERDAY) for number in range(3)]
-    state = make_state(state_of(*given), fingerprint="0123456789abcdef")
+def after(run: LeftOut, start_date: datetime | None = None) -> dict[str, Any]:
+    """Return the partition that a complete first read leaves, with a bookmark of yesterday."""
+    state = make_state({}, run=run, start_date=start_date)
+    start = state.starts(INTEGRATION, ["ats_offers"], YESTERDAY)["ats_offers"]
+    state.page_written(page_of(start, YESTERDAY))
+    [found] = emitted(state)["bookmarks"]["ats_offers"]["partitions"]
+    return dict(found)
+
+
+def page_of(start: Start, started: datetime, cursor: str | None = None) -> Page:
+    partition = StreamPartition(
+        stream="ats_offers",
+        integration_id=INTEGRATION,
+        path="/ats/offers",
+        format=PAGES,
+        is_incremental=True,
+        start=start,
+    )
+    return Page(partition, [], started, started, 250, cursor, is_end=cursor is None)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "run"),
+    [
+        (FILTERED, left_out(ids="1")),
+        (FILTERED, EVERYTHING),
+        (NARROW, EVERYTHING),
+        (NARROW, left_out("status")),
+        (NARROW, left_out("status", "application.candidate.first_name")),
+    ],
+    ids=["other filters", "no filters", "all fields", "one field", "part of a field"],
+)
+def test_read_is_complete_if_something_is_wanted_that_was_left_out(
+    earlier: LeftOut, run: LeftOut, caplog: pytest.LogCaptureFixture
+) -> None:
+    start = start_of(after(earlier), run=run)
+
+    assert start == Start()
+    [warning] = caplog.messages
+    assert warning.startswith("ats_offers: earlier runs left out records or fields")
+
+
+@pytest.mark.parametrize(
+    ("earlier", "run"),
+    [
+        (FILTERED, FILTERED),
+        (EVERYTHING, FILTERED),
+        (EVERYTHING, NARROW),
+        (NARROW, left_out("status", "application", "application.candidate", "remote_id")),
+    ],
+    ids=["same filters", "first filters", "first fields", "more fields"],
+)
+def test_read_starts_at_the_bookmark_if_more_is_left_out(
+    earlier: LeftOut, run: LeftOut, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert start_of(after(earlier), run=run).since == YESTERDAY
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("earlier", [None, NOW - timedelta(days=60)])
+def test_read_is_complete_since_an_earlier_start_date(
+    earlier: datetime | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    given = after(EVERYTHING, start_date=NOW - timedelta(days=30))
+
+    assert start_of(given, start_date=earlier).since == earlier
+    assert len(caplog.messages) == 1
+
+
+@pytest.mark.parametrize("days", [20, 30])
+def test_later_start_date_changes_nothing(days: int) -> None:
+    given = after(EVERYTHING, start_date=NOW - timedelta(days=30))
+
+    assert start_of(given, start_date=NOW - timedelta(days=days)).since == YESTERDAY
+
+
+def test_pages_without_a_field_that_is_wanted_now_are_read_again() -> None:
+    state = make_state({}, run=NARROW)
+    start = state.starts(INTEGRATION, ["ats_offers"], YESTERDAY)["ats_offers"]
+    state.page_written(page_of(start, YESTERDAY, cursor="2"))
+    [given] = emitted(state)["bookmarks"]["ats_offers"]["partitions"]
+
+    assert start_of(given, run=NARROW).resume is not None
+    assert start_of(given).resume is None
+
+
+def test_many_partitions_are_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    given = [after(FILTERED) | {"context": {"integration_id": f"personio:{n}"}} for n in range(3)]
+    state = make_state(state_of(*given))
 
     starts = [state.starts(f"personio:{n}", ["ats_offers"], NOW)["ats_offers"] for n in range(3)]
 
     assert [start.since for start in starts] == [None, None, None]
-    [warning] = caplog.messages
-    assert warning.startswith("ats_offers: `filters` or `include_deleted` have changed")
+    assert len(caplog.messages) == 1
+
+
+def test_state_holds_no_filters_and_no_names_of_fields() -> None:
+    text = str(after(left_out("status", email="ada@example.com")))
+
+    assert "ada" not in text
+    assert "status" not in text
+
+
+def test_order_of_filters_does_not_matter() -> None:
+    assert left_out(ids="1", email="a") == left_out(email="a", ids="1")
 
 
 # The next state
