@@ -189,7 +189,8 @@ class PutRaw(Operation):
         if not (isinstance(record, dict) and isinstance(record.get("id"), str)):
             raise ValueError("json_text must be a JSON object with a string as id")  # noqa: TRY004 - an argument, not a bug
         nested = {node.name for node in model.nested}
-        known = state.store.rows(model, "r.id = :id", id=record["id"])
+        here = {"id": record["id"], "integration": integration.seq}
+        known = state.store.rows(model, "r.id = :id AND r.integration = :integration", **here)
         row = Row(
             model=model,
             seq=known[0].seq if known else state.store.last_seq(model) + 1,

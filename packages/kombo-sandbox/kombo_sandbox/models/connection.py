@@ -22,5 +22,6 @@ MODELS = (
         common=(),
         listing=Listing(largest_page=250, tracks_changes=False, data=_DATA),
         extras=(),
+        local_ids=True,
     ),
 )

@@ -66,6 +66,7 @@ class RecordFactory:
         self, integration: Integration, *, store: Store, now: int, rng: random.Random
     ) -> None:
         self.rng = rng
+        self._seed = store.setting("seed")
         self._integration = integration
         self._tool = TOOLS[integration.tool]
         self._today = now - now % DAY
@@ -156,13 +157,24 @@ class RecordFactory:
                     "integration_fields", {**same, **here, "is_passthrough_enabled": True}
                 )
                 yield field
-                yield self.make(
-                    "custom_fields", {"key": used["key"], **here}, integration_field=field
-                )
+                mapped = self._custom_field(model.id, used["key"])
+                yield self.make("custom_fields", mapped, integration_field=field)
             for key in _UNUSED_FIELDS:
                 unused = {"key": key, "model": model.id, "is_passthrough_enabled": False}
                 yield self.make("integration_fields", unused)
-            yield self.make("custom_fields", {"model": model.id}, integration_field=None)
+            not_mapped = self._custom_field(model.id, "notice_period")
+            yield self.make("custom_fields", not_mapped, integration_field=None)
+
+    def _custom_field(self, model: str, key: str) -> Record:
+        """Return the values of a custom field, which are the same in each integration."""
+        rng = random.Random(f"{self._seed}/{model}/{key}")
+        return {
+            "id": kombo_id(rng),
+            "key": key,
+            "model": model,
+            "label": _label(key),
+            "description": rng.choice([None, *SENTENCES]),
+        }
 
     def integration_fields(self, _new: NewRecord) -> Record:
         key = f"field_{self.number(1, 10_000)}"
