@@ -228,8 +228,19 @@ MODELS: tuple[Model, ...] = (
         key=("integration_id", "id"),
         format=INTEGRATION_MODELS,
     ),
-    Model("integration_fields", f"{INTEGRATION_PATH}/integration-fields", KomboStream),
-    Model("custom_fields", f"{INTEGRATION_PATH}/custom-fields", KomboStream),
+    Model(
+        "integration_fields",
+        f"{INTEGRATION_PATH}/integration-fields",
+        KomboStream,
+        key=("integration_id", "id"),
+    ),
+    # A custom field has the same id in all integrations, each with its own mapping.
+    Model(
+        "custom_fields",
+        f"{INTEGRATION_PATH}/custom-fields",
+        KomboStream,
+        key=("integration_id", "id"),
+    ),
 )
 EXCLUDED = {
     "/hris/teams": "deprecated by Kombo; the same teams are in hris_groups",

@@ -8,7 +8,7 @@ from datetime import datetime
 import jsonschema
 import pytest
 
-from harness.tap import TapRun, run_tap, settings_for
+from harness.tap import TapRun, catalog_with, run_tap, settings_for
 from kombo_sandbox import Sandbox
 from tap_kombo.responses import CATEGORIES
 from tap_kombo.streams import MODELS, Model
@@ -108,3 +108,21 @@ def test_a_second_run_requests_the_changes_of_incremental_streams(
             assert ("updated_after" in request.params) == (paths[request.path] is not None)
     changed = {name for name, records in second.records.items() if records}
     assert changed == {m.name for m in MODELS if m.stream_class.replication_key is None}
+
+
+def test_a_custom_field_has_another_key_in_each_integration(sandbox: Sandbox) -> None:
+    """A custom field belongs to the environment, so all integrations list it under the same id."""
+    run = run_tap(settings_for(sandbox), catalog=catalog_with("custom_fields"))
+
+    [schema] = [message for message in run.messages if message["type"] == "SCHEMA"]
+    records = run.records["custom_fields"]
+    keys = {tuple(record[name] for name in schema["key_properties"]) for record in records}
+    assert len(keys) == len(records)
+    integrations = len(sandbox.integration_ids)
+    assert len({record["id"] for record in records}) == len(records) // integrations
+
+
+def test_integration_fields_are_keyed_by_their_integration(sandbox: Sandbox) -> None:
+    run = run_tap(settings_for(sandbox), catalog=catalog_with("integration_fields"))
+
+    assert run.messages[0]["key_properties"] == ["integration_id", "id"]
