@@ -149,6 +149,15 @@ _WRITE_ACTIONS = {
 }
 
 
+_DETAIL_NAMES = {"hris_groups": "hris_teams"}
+"""Models that have another name in the details"""
+
+
+def detail_name(model: Model) -> str:
+    """Return Kombo's name of a model in the details of integrations."""
+    return _DETAIL_NAMES.get(model.id, model.id)
+
+
 def details(integration: Integration, fields: Mapping[Model, Sequence[str]]) -> dict[str, Any]:
     """Return the data of `GET /integrations/{id}`; `fields` are the properties of each model."""
     tool = TOOLS[integration.tool]
@@ -176,7 +185,7 @@ def details(integration: Integration, fields: Mapping[Model, Sequence[str]]) -> 
         "beta": False,
         "read_models": [
             {
-                "id": model.id,
+                "id": detail_name(model),
                 "label": model.label,
                 **_availability(integration, model.id),
                 "fields": [
