@@ -16,6 +16,7 @@ import requests
 from harness import PROJECT
 from harness.postgres import Postgres
 from kombo_sandbox import Sandbox
+from tap_kombo.responses import stream_name
 
 Record = dict[str, Any]
 Row = dict[str, Any]
@@ -149,6 +150,8 @@ def expected_record(table: Table, record: Record, integration_id: str) -> Record
         "_sdc_deleted_at": record.get("remote_deleted_at"),
         "additional_fields": unknown or None,
     }
+    if table.name == "integration_models":
+        sent["stream"] = stream_name(record["id"])
     return {name: sent.get(name) for name in table.columns}
 
 

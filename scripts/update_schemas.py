@@ -28,7 +28,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, JsonSchema
 from pydantic_core import core_schema
 
 from tap_kombo import streams
-from tap_kombo.responses import INTEGRATION, INTEGRATION_MODELS, PACKAGES, PAGES
+from tap_kombo.responses import INTEGRATION, PACKAGES, PAGES
 from tap_kombo.settings import OWN_PARAMS
 
 Schema: TypeAlias = dict[str, Any]
@@ -142,7 +142,7 @@ RECORDS = {
     PAGES: "data.results[]",
     PACKAGES: "data.packages[]",
     INTEGRATION: "data",
-    INTEGRATION_MODELS: "data.read_models[]",
+    streams.INTEGRATION_MODELS: "data.read_models[]",
 }
 
 MODELS = tuple(Model(row.name, row.path, RECORDS[row.format]) for row in streams.MODELS)
@@ -188,6 +188,10 @@ BY_NAME = {
 
 NOT_NULL = {"id", "changed_at"}
 
+OWN_COLUMNS: Mapping[str, Mapping[str, Schema]] = {
+    "integration_models": {"stream": {"type": ["string", "null"]}}
+}
+"""Stream -> columns that the tap adds to this stream only"""
 INTEGRATION_ID: Schema = {"type": "string"}
 SDC_DELETED_AT: Schema = {"type": ["string", "null"], "format": "date-time"}
 ADDITIONAL_FIELDS: Schema = {
@@ -371,6 +375,7 @@ class Kombo:
             name: json_schema(child) | ({"type": "string"} if name in NOT_NULL else {})
             for name, child in shape.children.items()
         }
+        columns |= OWN_COLUMNS.get(model.stream, {})
         columns["integration_id"] = INTEGRATION_ID
         if "remote_deleted_at" in columns:
             columns["_sdc_deleted_at"] = SDC_DELETED_AT

@@ -8,7 +8,7 @@ it is not an empty one.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
@@ -21,6 +21,14 @@ Fields = dict[str, msgspec.Raw]
 
 CATEGORIES = frozenset({"ats", "hris", "lms", "assessment"})
 """Kombo's categories of tools, as they start the names of its models: `ats_offers`."""
+
+STREAM_NAMES = {"hris_teams": "hris_groups"}
+"""Kombo's name of a model in integrations' details and webhooks -> the stream, if they differ"""
+
+
+def stream_name(model: str) -> str:
+    """Return the name of the stream that reads a model, by Kombo's name of the model."""
+    return STREAM_NAMES.get(model, model)
 
 
 def _check_objects(records: Iterable[msgspec.Raw]) -> None:
@@ -129,8 +137,20 @@ INTEGRATION = ResponseFormat(
     DETAILS, lambda data: _encode([{k: v for k, v in data.items() if k != "read_models"}])
 )
 """The integration is one record, without its models."""
-INTEGRATION_MODELS = ResponseFormat(DETAILS, lambda data: _encode(ROWS.decode(data["read_models"])))
-"""Each of the integration's models is a record."""
+
+
+def read_models(details: Fields, streams: Container[str]) -> list[msgspec.Raw]:
+    """Return the models in an integration's details, each with the stream that reads it.
+
+    Args:
+        details: The integration's details.
+        streams: The names of all streams; models without one get null.
+    """
+    rows = ROWS.decode(details["read_models"])
+    for row in rows:
+        stream = stream_name(msgspec.json.decode(row["id"], type=str))
+        row["stream"] = msgspec.Raw(msgspec.json.encode(stream if stream in streams else None))
+    return _encode(rows)
 
 
 def _encode(rows: Iterable[Fields]) -> list[msgspec.Raw]:
@@ -147,27 +167,27 @@ class ReadModel(msgspec.Struct):
 READ_MODELS = msgspec.json.Decoder(list[ReadModel])
 
 
-def is_available(details: Fields, model: str) -> bool | None:
-    """Return whether an integration has a model, by its details.
+def is_available(details: Fields, stream: str) -> bool | None:
+    """Return whether an integration has the model of a stream, by its details.
 
     Args:
         details: The integration's details.
-        model: Kombo's name of the model. A stream that is not a model is always available.
+        stream: The stream's name. A stream that is not a model is always available.
 
     Returns:
         None if the details leave it open, so the model's endpoint has to be requested.
     """
-    category, is_model, _ = model.partition("_")
+    category, is_model, _ = stream.partition("_")
     if not is_model or category not in CATEGORIES:
         return True
     try:
-        read_models = READ_MODELS.decode(details["read_models"])
+        models = READ_MODELS.decode(details["read_models"])
         own_category = msgspec.json.decode(details["category"], type=str)
     except (KeyError, msgspec.DecodeError):
         return None
-    for read_model in read_models:
-        if read_model.id == model:
-            return read_model.is_available
+    for model in models:
+        if stream_name(model.id) == stream:
+            return model.is_available
     return False if own_category.lower() in CATEGORIES - {category} else None
 
 

@@ -19,11 +19,12 @@ from tap_kombo.errors import KomboError
 from tap_kombo.reader import INTEGRATION_PATH, Page, Start, StreamPartition
 from tap_kombo.records import DECODER, RecordEncoder
 from tap_kombo.responses import (
+    DETAILS,
     INTEGRATION,
-    INTEGRATION_MODELS,
     PACKAGES,
     PAGES,
     ResponseFormat,
+    read_models,
 )
 from tap_kombo.state import LeftOut
 from tap_kombo.stream_maps import mapped_fields, record_filters
@@ -158,7 +159,7 @@ class Model:
     """A row of the table.
 
     Attributes:
-        name: The stream's name, which is Kombo's name of the model.
+        name: The stream's name: Kombo's name of the model, but for `STREAM_NAMES`.
         path: The endpoint that lists its records.
         stream_class: Its behavior.
         key: The fields that identify a record, over all integrations.
@@ -171,6 +172,11 @@ class Model:
     key: tuple[str, ...] = ("id",)
     format: ResponseFormat = PAGES
 
+
+INTEGRATION_MODELS = ResponseFormat(
+    DETAILS, lambda details: read_models(details, {model.name for model in MODELS})
+)
+"""Each of the integration's models is a record."""
 
 AI_APPLY = "AI Apply is another product: its records belong to career sites, not to integrations"
 

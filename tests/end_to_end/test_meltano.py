@@ -24,6 +24,7 @@ from harness.meltano import Pipeline, sandbox_settings
 from harness.postgres import Postgres
 from harness.processes import running
 from kombo_sandbox import Request, Sandbox
+from tap_kombo.responses import stream_name
 from tap_kombo.streams import MODELS
 
 TABLES = tables(PROJECT / "catalog.json")
@@ -263,7 +264,7 @@ def change(sandbox: Sandbox, supporting: dict[str, set[str]]) -> Changes:
 def integrations_by_stream(sandbox: Sandbox) -> dict[str, set[str]]:
     """Return the integrations that support a model; all have the streams about integrations."""
     available = {
-        (integration_id, model["id"])
+        (integration_id, stream_name(model["id"]))
         for integration_id in sandbox.integration_ids
         for model in sandbox.records("integration_models", integration_id)
         if model["is_available"]

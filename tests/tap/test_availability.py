@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from collections.abc import Iterator
@@ -177,3 +178,67 @@ def test_the_test_option_checks_the_key(sandbox: Sandbox) -> None:
     assert run.stdout == b""
     [error] = run.errors
     assert "`api_key`" in error
+
+
+# Groups, which Kombo calls `hris_teams` in the details of an integration
+
+
+@pytest.fixture(scope="module")
+def hris() -> Iterator[Sandbox]:
+    with Sandbox(integrations=1, employees=20, categories=["HRIS"], seed=12) as sandbox:
+        yield sandbox
+
+
+def test_groups_are_read_under_their_name_in_the_details(hris: Sandbox) -> None:
+    hris.clear_requests()
+
+    run = run_tap(settings_for(hris), catalog=catalog_with("hris_groups"))
+
+    assert run.ids("hris_groups") == sorted(r["id"] for r in hris.records("hris_groups"))
+
+
+@pytest.mark.parametrize("name", ["hris_teams", "hris_groups"])
+def test_groups_are_skipped_under_either_name(hris: Sandbox, name: str) -> None:
+    [integration_id] = hris.integration_ids
+    models = [{"id": name, "is_available": False}]
+    data = {"id": integration_id, "category": "HRIS", "read_models": models}
+    body = json.dumps({"status": "success", "data": data})
+    hris.clear_requests()
+    hris.fault(path=f"/integrations/{integration_id}", body=body)
+
+    run = run_tap(settings_for(hris), catalog=catalog_with("hris_groups"))
+    hris.clear_faults()
+
+    assert run.code == 0
+    assert not [r for r in hris.requests() if r.path == "/hris/groups"]
+
+
+def test_the_test_option_lists_groups_by_the_name_of_the_stream(hris: Sandbox) -> None:
+    [integration_id] = hris.integration_ids
+    available = run_tap(settings_for(hris), "--test").stdout.decode()
+    hris.set_integration(integration_id, unavailable_models=["hris_groups"])
+    unavailable = run_tap(settings_for(hris), "--test").stdout.decode()
+    hris.set_integration(integration_id, unavailable_models=[])
+
+    assert "hris_groups" in available
+    assert "hris_groups" not in unavailable
+    assert "hris_teams" not in available + unavailable
+
+
+@pytest.mark.parametrize("deselected", [[], ["integration_models.label"]], ids=["all", "some"])
+def test_each_model_has_the_stream_that_reads_it(hris: Sandbox, deselected: list[str]) -> None:
+    [integration_id] = hris.integration_ids
+    models = hris.records("integration_models")
+    models.append({**models[0], "id": "hris_spaceships"})
+    body = json.dumps({"status": "success", "data": {"category": "HRIS", "read_models": models}})
+    hris.fault(path=f"/integrations/{integration_id}", body=body)
+    catalog = catalog_with("integration_models", deselected=deselected)
+
+    run = run_tap(settings_for(hris), catalog=catalog)
+    hris.clear_faults()
+
+    streams = {record["id"]: record["stream"] for record in run.records["integration_models"]}
+    assert len(streams) == len(models)
+    assert streams["hris_teams"] == "hris_groups"
+    assert streams["hris_employees"] == "hris_employees"
+    assert streams["hris_spaceships"] is None
