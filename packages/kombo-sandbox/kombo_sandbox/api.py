@@ -48,7 +48,7 @@ class Kombo:
             self._state.schedule.count_request()
             in_path = request.path_params.get("integration_id")
             integration = self._find(in_path or request.headers.get("x-integration-id"))
-            integration.check_readable(model)
+            integration.check_readable(model, self._state.clock.now())
             return self._list(model, integration, Query(request, model))
 
         return endpoint

@@ -109,7 +109,7 @@ class Control:
         if model in DETAIL_MODELS:
             for record in DETAIL_MODELS[model](details(integration, store.fields())):
                 yield json.dumps(record).encode()
-        elif integration.has(MODELS[model]):
+        elif integration.lists(MODELS[model], self._state.clock.now()):
             yield from store.records(
                 MODELS[model], integration.seq, include_deleted=include_deleted
             )

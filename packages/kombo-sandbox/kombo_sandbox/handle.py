@@ -117,8 +117,9 @@ class IntegrationState(TypedDict, total=False):
         setup_status: `COMPLETED`, `INCOMPLETE` or `FINAL_SYNC_PENDING`.
         data_expired_at: When its data became stale.
         unavailable_models: Models that the tool does not have.
-        disabled_models: Models that are disabled in the scope config.
-        opted_out_models: Models that the customer does not share.
+        disabled_models: Models that are disabled in the scope config. All records of a model that
+            had been available are marked as deleted now, and removed 14 days later.
+        opted_out_models: Models that the customer does not share, with the same effect.
         unsupported_filters: Query parameters that the tool does not support.
     """
 

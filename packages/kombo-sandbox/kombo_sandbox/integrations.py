@@ -75,6 +75,9 @@ TOOLS = {
 }
 
 
+_KEPT = 14 * 86_400_000
+"""How long records of a model that was switched off are listed as deleted, in milliseconds"""
+
 Status = Literal["ACTIVE", "INACTIVE", "INVALID"]
 SetupStatus = Literal["COMPLETED", "INCOMPLETE", "FINAL_SYNC_PENDING"]
 
@@ -94,6 +97,8 @@ class Integration(msgspec.Struct):
         seq: Its number in the data file.
         created_at: When the customer connected the tool.
         withheld: Models (`model`) and fields (`model.field`) without data, and the reason.
+        switched_off: Models that had data before, and when the scope config or the customer
+            switched them off, in milliseconds since 1970.
     """
 
     seq: int
@@ -105,6 +110,7 @@ class Integration(msgspec.Struct):
     status: Status = "ACTIVE"
     setup_status: SetupStatus = "COMPLETED"
     withheld: dict[str, str] = {}
+    switched_off: dict[str, int] = {}
     unsupported_filters: list[str] = []
     data_expired_at: str | None = None
 
@@ -123,14 +129,18 @@ class Integration(msgspec.Struct):
             model.category == TOOLS[self.tool].category and model.id not in self.withheld
         )
 
-    def check_readable(self, model: Model) -> None:
+    def lists(self, model: Model, now: int) -> bool:
+        """Return whether the model has records, which may all be deleted: it was switched off."""
+        return self.has(model) or now < self.switched_off.get(model.id, 0) + _KEPT
+
+    def check_readable(self, model: Model, now: int) -> None:
         """Raise KomboError if records of the model cannot be read."""
         if model.category is None:
             return
         code = _STATE_ERRORS.get(self.setup_status) or _STATE_ERRORS.get(self.status)
         if code:
             raise KomboError(code, f'The integration "{self.id}" cannot be read now.')
-        if not self.has(model):
+        if not self.lists(model, now):
             if self.withheld.get(model.id) in {DISABLED, OPTED_OUT}:
                 message = f'The "{model.id}" model is disabled for this integration.'
                 raise KomboError("INTEGRATION.MODEL_DISABLED", message)

@@ -104,8 +104,7 @@ class Delete(_Selection):
     def run(self, state: State) -> list[str]:
         rows = self.select(state, "r.state = 0", state.seeder.rng())
         for row in rows:
-            row.state = DELETED
-            _write(state, row, {"remote_deleted_at": iso(state.clock.now())}, moved=True)
+            _delete(state, row)
         return [row.id for row in rows]
 
 
@@ -126,8 +125,7 @@ class Restore(_Selection):
     def run(self, state: State) -> list[str]:
         rows = self.select(state, "r.state = 1", state.seeder.rng())
         for row in rows:
-            row.state = LIVE
-            _write(state, row, {"remote_deleted_at": None}, moved=True)
+            _restore(state, row)
         return [row.id for row in rows]
 
 
@@ -316,9 +314,15 @@ class SetIntegration(Operation):
         }
         for name in (name for names in withheld.values() for name in names or ()):
             _model(name)
+        available = [model for model in SERVED if integration.has(model)]
         for reason, names in withheld.items():
             if names is not None:
                 integration.withhold_models(names, reason)
+        for model in SERVED:
+            if integration.has(model):
+                _switch_on(state, integration, model)
+            elif model in available and integration.withheld[model.id] != UNSUPPORTED:
+                _switch_off(state, integration, model)
         for name in ("status", "setup_status", "data_expired_at", "unsupported_filters"):
             if (value := getattr(self, name)) is not None:
                 setattr(integration, name, value)
@@ -412,6 +416,35 @@ def _change(state: State, row: Row, factories: Callable[[int], RecordFactory]) -
         generated = factories(row.integration).values(row.model, row.seq, linked)
         values = {name: generated[name] for name in row.model.changes}
     _write(state, row, {**values, "remote_updated_at": iso(state.clock.now())}, moved=False)
+
+
+def _delete(state: State, row: Row) -> None:
+    row.state = DELETED
+    _write(state, row, {"remote_deleted_at": iso(state.clock.now())}, moved=True)
+
+
+def _restore(state: State, row: Row) -> None:
+    row.state = LIVE
+    _write(state, row, {"remote_deleted_at": None}, moved=True)
+
+
+def _switch_off(state: State, integration: Integration, model: Model) -> None:
+    """Mark all records of a model as deleted, until they are removed 14 days later."""
+    integration.switched_off[model.id] = state.clock.now()
+    for row in state.store.rows(model, "r.integration = :seq AND r.state = 0", seq=integration.seq):
+        _delete(state, row)
+
+
+def _switch_on(state: State, integration: Integration, model: Model) -> None:
+    """Restore the records that a model had when it was switched off."""
+    moment = integration.switched_off.pop(model.id, None)
+    if moment is None:
+        return
+    deleted = "r.state = 1 AND json_extract(r.own, '$.remote_deleted_at') >= :moment"
+    for row in state.store.rows(
+        model, f"r.integration = :seq AND {deleted}", seq=integration.seq, moment=iso(moment)
+    ):
+        _restore(state, row)
 
 
 def _write(state: State, row: Row, values: Record, *, moved: bool) -> None:

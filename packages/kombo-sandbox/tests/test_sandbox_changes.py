@@ -6,7 +6,7 @@ import json
 from typing import Any, NamedTuple
 
 import pytest
-from sandbox_client import CORE_MODELS, Client, Record
+from sandbox_client import CORE_MODELS, Client, Record, error
 
 from kombo_sandbox import Sandbox, SandboxError
 
@@ -198,6 +198,48 @@ def test_a_restored_record_is_listed_again(client: Client) -> None:
     assert client.sandbox.restore("ats_offers", ids=ids) == ids
     assert client.ids("ats_offers", updated_after=since) == set(ids)
     assert client.record("ats_offers", ids[0])["remote_deleted_at"] is None
+
+
+@pytest.mark.parametrize("setting", ["disabled_models", "opted_out_models"])
+def test_records_of_a_model_that_is_switched_off_are_listed_as_deleted_for_14_days(
+    client: Client, setting: str
+) -> None:
+    every_id = client.ids("ats_offers", include_deleted="true")
+    live = client.ids("ats_offers")
+    since = separate_moment(client)
+    client.sandbox.call(
+        "set_integration", integration_id=client.integration_id, **{setting: ["ats_offers"]}
+    )
+    client.sandbox.advance(13.9 * 86_400)
+    marked = client.read_all("ats_offers", updated_after=since, include_deleted="true")
+    assert {record["id"] for record in marked} == live
+    assert all(record["remote_deleted_at"] > since for record in marked)
+    assert client.ids("ats_offers") == set()
+    assert client.ids("ats_offers", include_deleted="true") == every_id
+    assert len(client.stored("ats_offers")) == len(every_id)
+    client.sandbox.advance(0.2 * 86_400)
+    response = client.get("/ats/offers", include_deleted="true")
+    assert error(response) == (400, "INTEGRATION.MODEL_DISABLED")
+    assert client.stored("ats_offers") == []
+
+
+@pytest.mark.parametrize("days", [1, 20])
+def test_a_model_that_is_switched_on_again_has_its_records_again(client: Client, days: int) -> None:
+    here = client.integration_id
+    [deleted] = client.sandbox.delete("ats_offers", integration_id=here)
+    live = client.ids("ats_offers")
+    client.sandbox.set_integration(here, disabled_models=["ats_offers"])
+    client.sandbox.advance(days * 86_400)
+    since = separate_moment(client)
+    client.sandbox.set_integration(here, disabled_models=[])
+    assert client.ids("ats_offers", updated_after=since) == live
+    assert client.record("ats_offers", deleted)["remote_deleted_at"]
+
+
+def test_records_of_a_model_that_the_tool_lacks_are_not_listed(client: Client) -> None:
+    client.sandbox.set_integration(client.integration_id, unavailable_models=["ats_offers"])
+    response = client.get("/ats/offers", include_deleted="true")
+    assert error(response) == (400, "INTEGRATION.MODEL_NOT_AVAILABLE")
 
 
 @pytest.mark.parametrize("model", CORE_MODELS)
