@@ -273,6 +273,15 @@ class KomboClient:
                 self._failing.discard(request.integration_id)
                 return response
 
+    def now(self) -> datetime:
+        """Return Kombo's time; if no response has had a clock so far, request one.
+
+        Raises:
+            KomboError: There is no response with a clock.
+            StoppedError: The run is stopping.
+        """
+        return self.clock.now() or self.get(CHECK_API_KEY, ANY_OBJECT).received_at
+
     def check_api_key(self) -> None:
         """Check that Kombo can be reached and accepts the API key.
 

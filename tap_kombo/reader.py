@@ -304,6 +304,7 @@ class Reader:
         streams: The names of the streams to read.
         partitions: Builds the partitions of some streams of an integration, longest first. It is
             called when the integration's turn comes, because thousands of integrations have many.
+            A `KomboError` that it raises fails them.
         concurrency: The number of threads.
         stop: Set to stop the run; the threads then end.
     """
@@ -406,8 +407,13 @@ class Reader:
             unavailable = [s for s in self._streams if is_available(details.data, s) is False]
             self._fail(integration_id, unavailable, error)
         available = [stream for stream in self._streams if stream not in unavailable]
+        try:
+            supported = self._partitions(integration_id, available)
+        except KomboError as failure:
+            self._fail(integration_id, available, failure)
+            return
         partitions = []
-        for partition in self._partitions(integration_id, available):
+        for partition in supported:
             if partition.format.decoder is not DETAILS:
                 partitions.append(partition)
             elif details is None:

@@ -173,14 +173,14 @@ class State:
         return {"bookmarks": {**self._other_streams, **own}}
 
     def starts(
-        self, integration_id: str, streams: Iterable[str], now: datetime | None
+        self, integration_id: str, streams: Iterable[str], now: datetime
     ) -> dict[str, Start]:
         """Return where the reads of an integration's incremental streams start.
 
         Args:
             integration_id: The integration.
             streams: The names of its incremental streams.
-            now: Kombo's time; None if it is not known.
+            now: Kombo's time.
         """
         starts = {stream: self._start(stream, integration_id, now) for stream in streams}
         for problem in {start.problem for start in starts.values() if start.problem}:
@@ -192,7 +192,7 @@ class State:
             )
         return starts
 
-    def _start(self, stream: str, integration_id: str, now: datetime | None) -> Start:
+    def _start(self, stream: str, integration_id: str, now: datetime) -> Start:
         partition = self._partition(stream, integration_id) or PartitionState({})
         left_out = self._left_out[stream]
         last, resume = partition.bookmark, partition.resume
@@ -205,9 +205,9 @@ class State:
         # Before the first bookmark, the first read may have been cut off long ago.
         reference = bookmark or (resume.started_at if resume else None)
         problem = None
-        if now and max(filter(None, (last, reference)), default=now) > now:
+        if max(filter(None, (last, reference)), default=now) > now:
             return Start(problem="the bookmark is ahead of Kombo's clock")
-        if now and reference and reference < now - DELETIONS_KEPT:
+        if reference and reference < now - DELETIONS_KEPT:
             age = pendulum.instance(now).diff(pendulum.instance(reference)).in_hours()
             problem = (
                 f"the last read was {pendulum.duration(hours=age).in_words()} ago, and Kombo keeps "
@@ -285,8 +285,8 @@ def _format(since: datetime | None) -> str | None:
     return format_time(since) if since else None
 
 
-def _is_stale(resume: ResumePoint, now: datetime | None) -> bool:
-    return now is not None and not now - DELETIONS_KEPT <= resume.started_at <= now
+def _is_stale(resume: ResumePoint, now: datetime) -> bool:
+    return not now - DELETIONS_KEPT <= resume.started_at <= now
 
 
 def _partitions(stream: str, value: object) -> dict[str, PartitionState]:

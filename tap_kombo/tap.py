@@ -181,7 +181,7 @@ class TapKombo(Tap):
         starts = self.sync_state.starts(
             integration_id,
             [stream.name for stream in selected if stream.is_incremental],
-            self.client.clock.now(),
+            self.client.now(),
         )
         selected.sort(key=lambda s: self.sync_state.pages(s.name, integration_id), reverse=True)
         return [s.partition(integration_id, starts.get(s.name, Start())) for s in selected]

@@ -477,6 +477,18 @@ class ServerWithoutClock(RawServer):
         yield http_response(page_json("1"), date=False)
 
 
+class ServerWithLateClock(RawServer):
+    """A server without a clock until the API key is checked a second time."""
+
+    def respond(self, head: str) -> Pieces:
+        checks = [earlier for earlier in self.heads if "/check-api-key" in earlier]
+        if len(checks) < 2:
+            status = "503 Down" if "/check-api-key" in head else "404 Not Found"
+            yield http_response(b"", status=status, date=False)
+        else:
+            yield http_response(page_json("1"))
+
+
 def settings_of(server: RawServer) -> dict[str, object]:
     return {"api_key": "ks_dev_raw", "api_url": server.url, "integration_ids": ["a"]}
 
@@ -501,6 +513,18 @@ def test_a_server_without_a_clock_ends_the_run() -> None:
     assert error.startswith("The run ended early: The response has no valid `Date` header")
     assert run.state == before
     assert run.records == {}
+
+
+def test_age_of_a_state_is_known_before_a_read_starts() -> None:
+    old = state_with_bookmark(format_time(NOW - timedelta(days=20)), ["a"])
+
+    with ServerWithLateClock() as kombo:
+        run = run_tap(settings_of(kombo), catalog=OFFERS, state=old)
+
+    assert run.code == 0, run.stderr
+    [offers] = [head for head in kombo.heads if "/ats/offers" in head]
+    assert "updated_after" not in offers
+    assert run.warnings[0].startswith("ats_offers (a): the last read was 2 weeks")
 
 
 def test_a_response_that_is_too_large_is_requested_in_smaller_pages() -> None:

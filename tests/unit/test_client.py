@@ -210,6 +210,25 @@ class TestRetries:
 
         assert server.paths == []
 
+    def test_a_first_response_without_a_clock_is_retried(self, server: FakeServer) -> None:
+        server.replies = chain([(200, {}, BODY)], repeat(SUCCESS))
+
+        client_of(server).get(OFFERS, PAGES.decoder)
+
+        assert server.paths == ["/ats/offers"] * 2
+
+    def test_kombos_time_is_requested_if_no_response_has_had_a_clock(
+        self, server: FakeServer, time: FakeTime
+    ) -> None:
+        server.check_replies = chain([(200, {}, BODY), (503, {}, b"")], repeat(SUCCESS))
+        client = client_of(server)
+        client.check_api_key()
+
+        assert client.now() == NOON
+        time.advance(10)
+        assert client.now() == NOON + timedelta(seconds=10)
+        assert server.paths == ["/check-api-key"] * 3
+
 
 class TestOutage:
     def test_it_is_an_error_of_the_run_if_the_api_key_cannot_be_checked_either(

@@ -67,11 +67,10 @@ def start_of(
     *partitions: dict[str, Any],
     run: LeftOut = EVERYTHING,
     start_date: datetime | None = None,
-    now: datetime | None = NOW,
 ) -> Start:
     """Return where the read of the integration's offers starts."""
     state = make_state(state_of(*partitions), run=run, start_date=start_date)
-    return state.starts(INTEGRATION, ["ats_offers"], now)["ats_offers"]
+    return state.starts(INTEGRATION, ["ats_offers"], NOW)["ats_offers"]
 
 
 # Bookmarks
@@ -193,10 +192,6 @@ def test_read_is_complete_if_the_state_is_ahead_of_kombos_clock(
 
     assert (start.since, start.bookmark, start.resume) == (None, None, None)
     assert f"ats_offers ({INTEGRATION}): the bookmark is ahead of Kombo's clock" in caplog.text
-
-
-def test_bookmark_is_used_if_kombos_time_is_not_known() -> None:
-    assert start_of(partition(INTEGRATION, YESTERDAY), now=None).since == YESTERDAY
 
 
 # Resume points
