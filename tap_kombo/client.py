@@ -12,6 +12,7 @@ import random
 import ssl
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -46,8 +47,8 @@ CHUNK = 1 << 17
 MAX_BYTES = 1 << 28
 """Bytes of a response, decompressed."""
 
-MAX_CLOCK_DIFFERENCE = timedelta(days=2)
-"""Between two of Kombo's servers; a larger difference is a wrong clock."""
+MAX_DIFFERENCE = timedelta(days=2)
+"""Between the clocks of two of Kombo's servers; a larger difference is a wrong clock."""
 
 T = TypeVar("T")
 
@@ -107,18 +108,20 @@ class KomboClock:
 
     A response with a wrong clock could move a bookmark past changes that were never read. So times
     are measured against the clock that is furthest behind: a bookmark that is a little too early
-    only repeats records. A clock that is days behind would repeat everything, and is used for its
-    own response alone.
+    only repeats records. Clocks that differ by days are not compared: most responses are right.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._start: datetime | None = None  # Kombo's time when `time.monotonic()` was zero
+        # Kombo's time when `time.monotonic()` was zero -> how many responses agree on it. A run
+        # without a wrong clock has one.
+        self._starts: Counter[datetime] = Counter()
 
     def now(self) -> datetime | None:
-        """Return Kombo's time; None before the first response."""
+        """Return Kombo's time, or later; None before the first response."""
         with self._lock:
-            return self._start and self._start + timedelta(seconds=time.monotonic())
+            start = max(self._agreed(), default=None)
+        return start and start + timedelta(seconds=time.monotonic())
 
     def times(self, date: datetime | None, seconds: float) -> tuple[datetime, datetime] | None:
         """Return when a request was sent, or earlier, and when Kombo responded, or later.
@@ -132,13 +135,19 @@ class KomboClock:
         """
         elapsed = timedelta(seconds=time.monotonic())
         with self._lock:
-            start = date - elapsed if date else self._start
-            if start is None:
-                return None
-            if self._start is None or timedelta() < self._start - start < MAX_CLOCK_DIFFERENCE:
-                self._start = start
-            own, common = start + elapsed, self._start + elapsed
-        return min(own, common) - timedelta(seconds=seconds), max(own, common)
+            own = [date - elapsed] if date else []
+            for start in own:
+                near = next((s for s in self._starts if abs(s - start) < MAX_DIFFERENCE), start)
+                self._starts[min(near, start)] = self._starts.pop(near, 0) + 1
+            starts = [*self._agreed(), *own]
+        if not starts:
+            return None
+        return min(starts) + elapsed - timedelta(seconds=seconds), max(starts) + elapsed
+
+    def _agreed(self) -> list[datetime]:
+        """Return the clock of most responses, or several if as many agree on each."""
+        most = max(self._starts.values(), default=0)
+        return [start for start, count in self._starts.items() if count == most]
 
 
 class RateLimit:

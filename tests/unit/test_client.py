@@ -460,6 +460,30 @@ class TestKomboClock:
 
         assert received == NOON + timedelta(minutes=5)
 
+    @pytest.mark.usefixtures("time")
+    @pytest.mark.parametrize("days", [-9999, -30, 30])
+    def test_a_first_response_with_a_wrong_clock_is_outvoted(self, days: int) -> None:
+        clock = KomboClock()
+        clock.times(NOON + timedelta(days=days), 0)
+
+        times(clock, NOON)
+        assert times(clock, NOON) == (NOON, NOON)
+        assert clock.now() == NOON
+
+    @pytest.mark.usefixtures("time")
+    @pytest.mark.parametrize("days", [(0, 30), (30, 0)])
+    def test_of_two_clocks_that_differ_by_days_the_one_ahead_is_kombos_time(
+        self, days: tuple[int, int]
+    ) -> None:
+        """So no state is taken for younger than it is. Requests are dated by the one behind."""
+        clock = KomboClock()
+
+        for ahead in days:
+            sent, _ = times(clock, NOON + timedelta(days=ahead))
+
+        assert clock.now() == NOON + timedelta(days=30)
+        assert sent == NOON
+
     def test_a_clock_that_is_years_behind_dates_its_own_response_only(self, time: FakeTime) -> None:
         clock = KomboClock()
         clock.times(NOON, 0)
