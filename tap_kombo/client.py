@@ -475,13 +475,14 @@ def wait(stop: threading.Event, seconds: float) -> None:
 def _pause(failures: int, error: KomboError) -> float:
     """Return the seconds before the next try.
 
-    A rate limit is waited out as long as the server asks. Everything else is retried with
-    exponential backoff; both have jitter.
+    Requests are retried with exponential backoff, and a rate limit is waited out at least as long
+    as the server asks; both have jitter.
     """
-    asked = error.retry_after
-    if asked is not None:
-        limit = asked if error.rule.action is Action.WAIT else MAX_BACKOFF
-        return min(asked, limit) + random.uniform(0, JITTER)  # noqa: S311  # not a secret
     # The exponent is capped: a limit may be met a thousand times, and floats overflow.
     backoff: float = min(MAX_BACKOFF, FIRST_BACKOFF * 2.0 ** min(failures, 10))
-    return backoff * random.uniform(0.75, 1.0)  # noqa: S311
+    backoff *= random.uniform(0.75, 1.0)  # noqa: S311  # not a secret
+    if error.retry_after is None:
+        return backoff
+    is_limit = error.rule.action is Action.WAIT
+    asked = error.retry_after if is_limit else min(error.retry_after, MAX_BACKOFF)
+    return max(backoff, asked + random.uniform(0, JITTER))  # noqa: S311

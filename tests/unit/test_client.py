@@ -316,10 +316,11 @@ class TestWaitsForLimits:
         assert 200 <= sum(server.stop.waits) <= 200.5
 
     @pytest.mark.parametrize("code", ["PLATFORM.RATE_LIMIT_EXCEEDED", "REMOTE.RATE_LIMIT_EXCEEDED"])
+    @pytest.mark.parametrize("seconds", ["", "0", "0.05", "-5", "Sun, 01 Mar 2020 12:00:00 GMT"])
     def test_a_limit_of_unknown_length_has_growing_pauses(
-        self, server: FakeServer, code: str
+        self, server: FakeServer, code: str, seconds: str
     ) -> None:
-        server.replies = chain([failure(429, code, Retry_After="0")] * 6, repeat(SUCCESS))
+        server.replies = chain([failure(429, code, Retry_After=seconds)] * 6, repeat(SUCCESS))
 
         client_of(server).get(OFFERS, PAGES.decoder)
 
