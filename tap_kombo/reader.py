@@ -29,6 +29,9 @@ from tap_kombo.times import format_time, parse_time
 MAX_RESTARTS = 3
 """How often a read starts again from its bookmark because Kombo rejects its cursor."""
 
+MAX_EMPTY_PAGES = 10_000
+"""Empty pages in a row after which cursors that are always new count as endless."""
+
 MAX_PAGE_BYTES = 1 << 21
 """Larger pages are requested again with fewer records, because many pages are in memory at once."""
 
@@ -203,7 +206,7 @@ class Paginator:
         if resume and resume.page_size and self._page_size:
             self._page_size = min(self._page_size, resume.page_size)
         seen = {hash(cursor)}
-        restarts = 0
+        restarts = empty_pages = 0
         while True:
             try:
                 response = self._request(cursor)
@@ -216,13 +219,17 @@ class Paginator:
                 seen = set()
                 continue
             started = started or response.sent_at
-            yield make_page(
+            page = make_page(
                 self._partition,
                 response,
                 started=started,
                 page_size=self._page_size,
                 cursor=following,
             )
+            empty_pages = 0 if page.records else empty_pages + 1
+            if empty_pages == MAX_EMPTY_PAGES:
+                raise KomboError(errors.ENDLESS_CURSOR, f"{MAX_EMPTY_PAGES:,} pages were empty")
+            yield page
             if not following:
                 return
             cursor = following
@@ -305,7 +312,7 @@ class Reader:
         partitions: Builds the partitions of some streams of an integration, longest first. It is
             called when the integration's turn comes, because thousands of integrations have many.
             A `KomboError` that it raises fails them.
-        concurrency: The number of threads.
+        concurrency: The number of threads, at most: the machine may not allow as many.
         stop: Set to stop the run; the threads then end.
     """
 
@@ -345,11 +352,15 @@ class Reader:
             KomboError: A bug of the tap kept something from being read at all.
         """
         reads_left = len(integration_ids) * len(self._streams)
-        threads = min(self._concurrency, reads_left)
-        for number in range(threads):
-            threading.Thread(
-                target=self._work, args=(() if number else integration_ids,), daemon=True
-            ).start()
+        threads = 0
+        try:
+            for _ in range(min(self._concurrency, reads_left)):
+                work = () if threads else integration_ids
+                threading.Thread(target=self._work, args=(work,), daemon=True).start()
+                threads += 1
+        except RuntimeError:  # the machine's limit of threads
+            if not threads:
+                raise
         try:
             while reads_left and not self._stop.is_set():
                 try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from itertools import pairwise
+from unittest import mock
 
 import pytest
 
@@ -37,6 +39,26 @@ def test_concurrency_is_the_number_of_requests_in_flight(eight: Sandbox, concurr
 
     assert run.code == 0
     assert max_in_flight(eight.requests()) == concurrency
+    assert len(run.records["ats_offers"]) == len(eight.records("ats_offers"))
+
+
+def test_fewer_threads_than_concurrency_read_everything(eight: Sandbox) -> None:
+    """The machine may have a limit: `ulimit -u`, or a container's."""
+    eight.clear_requests()
+    start = threading.Thread.start
+    threads: list[threading.Thread] = []
+
+    def start_two(thread: threading.Thread) -> None:
+        if len(threads) == 2:
+            raise RuntimeError("can't start new thread")
+        threads.append(thread)
+        start(thread)
+
+    with mock.patch.object(threading.Thread, "start", start_two):
+        run = run_tap(settings_for(eight, concurrency=8), catalog=catalog_with("ats_offers"))
+
+    assert run.code == 0, run.stderr
+    assert max_in_flight(eight.requests()) == len(threads) == 2
     assert len(run.records["ats_offers"]) == len(eight.records("ats_offers"))
 
 

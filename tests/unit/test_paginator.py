@@ -137,6 +137,34 @@ def test_cursors_in_a_loop_are_an_error(length: int, prefix: list[str]) -> None:
     assert client.cursors == [None, *prefix, *loop]
 
 
+class ClientOfEmptyPages(FakeClient):
+    """Returns ever new cursors, and a record at some of them.
+
+    Args:
+        records: How many pages have passed where there is a record.
+    """
+
+    def __init__(self, *records: int) -> None:
+        super().__init__({})
+        self._records = records
+
+    def get(self, request: Request, *_: object) -> Response[Any]:
+        self.requests.append(request)
+        count = len(self.requests)
+        records = [msgspec.Raw(b"{}")] if count in self._records else []
+        return Response(PageData(str(count), records), NOON, NOON)
+
+
+def test_empty_pages_without_an_end_are_an_error() -> None:
+    client = ClientOfEmptyPages(100, 5000)
+
+    with pytest.raises(KomboError) as caught:
+        read(client)
+
+    assert caught.value.rule is errors.ENDLESS_CURSOR
+    assert len(client.requests) == 5000 + 10_000
+
+
 def test_a_rejected_cursor_restarts_the_read_three_times() -> None:
     client = FakeClient({None: "a", "a": REJECTED})
 
