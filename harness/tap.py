@@ -295,7 +295,7 @@ def interrupted_state(
     stream: str, integration_id: str, cursor: str, started: str
 ) -> dict[str, Any]:
     """Build the state of a first sync that was interrupted before the page at a cursor."""
-    resume = {"cursor": cursor, "started": started, "since": None}
+    resume = {"cursor": cursor, "started": started, "since": None, "page_size": 250}
     partition = {"context": {"integration_id": integration_id}, "resume": resume}
     return {"bookmarks": {stream: {"partitions": [partition]}}}
 

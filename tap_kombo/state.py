@@ -197,8 +197,7 @@ class State:
         left_out = self._left_out[stream]
         last, resume = partition.bookmark, partition.resume
         bookmark = last if left_out.covers(partition) and self._covers(partition) else None
-        # With other filters, a cursor is not valid.
-        if resume and not (left_out.covers(resume) and resume.filters == left_out.filters):
+        if resume and not _is_usable(resume, left_out):
             resume = None
         if last and not bookmark:
             self._warn_of_complete_read(stream)
@@ -283,6 +282,15 @@ class State:
 
 def _format(since: datetime | None) -> str | None:
     return format_time(since) if since else None
+
+
+def _is_usable(resume: ResumePoint, left_out: LeftOut) -> bool:
+    """Return whether the cursor is valid for the requests of this run, and nothing is left out.
+
+    A cursor may depend on the page size, which states of earlier versions lack.
+    """
+    has_same_filters = resume.filters == left_out.filters
+    return bool(resume.page_size) and has_same_filters and left_out.covers(resume)
 
 
 def _is_stale(resume: ResumePoint, now: datetime) -> bool:

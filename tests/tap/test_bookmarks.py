@@ -6,6 +6,7 @@ import json
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -20,7 +21,14 @@ from harness.tap import (
 )
 from kombo_sandbox import Sandbox
 from tap_kombo.times import format_time, parse_time
-from tests.tap.raw_server import Behavior, RawServer, http_response, page_json
+from tests.tap.raw_server import (
+    DETAILS,
+    Behavior,
+    Pieces,
+    RawServer,
+    http_response,
+    page_json,
+)
 
 OFFERS = catalog_with("ats_offers")
 
@@ -172,6 +180,49 @@ def test_a_resumed_read_also_reads_the_changes_since_its_start(sandbox: Sandbox)
     assert bookmark is not None
     assert parse_time(bookmark) > started + timedelta(seconds=4900)
     assert any("1 stream synced (1 complete)" in line for line in second.log)
+
+
+class ServerThatCountsPages(RawServer):
+    """A server with 1,000 offers; a cursor is the number of a page, of whatever size."""
+
+    def respond(self, head: str) -> Pieces:
+        url = urlsplit(head.split(" ", 2)[1])
+        if url.path != "/v1/ats/offers":
+            yield http_response(DETAILS)
+            return
+        query = dict(parse_qsl(url.query))
+        size, number = int(query["page_size"]), int(query.get("cursor", 0))
+        ids = [str(offer) for offer in range(1000)][number * size :][:size]
+        cursor = f'"{number + 1}"' if (number + 1) * size < 1000 else "null"
+        yield http_response(page_json(*ids, cursor=cursor))
+
+
+class ServerThatStopsAfterFourPages(ServerThatCountsPages):
+    def respond(self, head: str) -> Pieces:
+        pages = [earlier for earlier in self.heads if "/ats/offers" in earlier]
+        if len(pages) > 4:
+            yield http_response(b"", status="403 Forbidden")
+        else:
+            yield from super().respond(head)
+
+
+@pytest.mark.parametrize("has_page_size", [True, False], ids=["with", "without"])
+def test_cursors_that_count_pages_lose_no_record_with_another_page_size(
+    *, has_page_size: bool
+) -> None:
+    settings = {"api_key": "ks_dev_raw", "integration_ids": ["a"]}
+    with ServerThatStopsAfterFourPages() as kombo:
+        first = run_tap({**settings, "api_url": kombo.url, "page_size": 50}, catalog=OFFERS)
+    assert len(first.ids("ats_offers")) == 200
+    if not has_page_size:
+        del first.partition("ats_offers", "a")["resume"]["page_size"]
+
+    with ServerThatCountsPages() as kombo:
+        second = run_tap({**settings, "api_url": kombo.url}, state=first.state, catalog=OFFERS)
+
+    assert second.code == 0, second.stderr
+    assert {*first.ids("ats_offers"), *second.ids("ats_offers")} == set(map(str, range(1000)))
+    assert second.bookmark("ats_offers", "a")
 
 
 def test_a_rejected_resume_point_restarts_the_read(sandbox: Sandbox) -> None:

@@ -158,7 +158,7 @@ def test_complete_read_for_an_old_bookmark_resumes_after_the_last_page(sandbox: 
     first, _ = sandbox.integration_ids
     settings = {"page_size": 10, "integration_ids": [first]}
     cursor = second_cursor(sandbox, **settings)
-    resume = {"cursor": cursor, "started": ago(sandbox, days=1), "since": None}
+    resume = {"cursor": cursor, "started": ago(sandbox, days=1), "since": None, "page_size": 10}
 
     run = sync(
         sandbox, state_of(partition(first, ago(sandbox, days=20), resume=resume)), **settings
@@ -178,7 +178,7 @@ def test_first_read_resumes_within_14_days(
     first, _ = sandbox.integration_ids
     settings = {"page_size": 10, "integration_ids": [first]}
     cursor = second_cursor(sandbox, **settings)
-    resume = {"cursor": cursor, "started": ago(sandbox, days=days), "since": None}
+    resume = {"cursor": cursor, "started": ago(sandbox, days=days), "since": None, "page_size": 10}
 
     run = sync(sandbox, state_of(partition(first, None, resume=resume)), **settings)
 
@@ -192,7 +192,12 @@ def test_first_read_resumes_within_14_days(
 def test_resume_point_ahead_of_kombos_clock_is_not_used(sandbox: Sandbox) -> None:
     first, _ = sandbox.integration_ids
     bookmark = ago(sandbox, days=1)
-    resume = {"cursor": "c", "started": "2999-01-01T00:00:00.000Z", "since": bookmark}
+    resume = {
+        "cursor": "c",
+        "started": "2999-01-01T00:00:00.000Z",
+        "since": bookmark,
+        "page_size": 10,
+    }
 
     run = sync(sandbox, state_of(partition(first, bookmark, resume=resume)))
 

@@ -34,7 +34,8 @@ def partition(integration_id: str, bookmark: datetime | None, **more: Any) -> di
 
 def resume_point(started: datetime, since: datetime | None, **more: Any) -> dict[str, Any]:
     value = format_time(since) if since else None
-    return {"cursor": "abc", "started": format_time(started), "since": value, **more}
+    point = {"cursor": "abc", "started": format_time(started), "since": value, "page_size": 250}
+    return {**point, **more}
 
 
 def state_of(*partitions: dict[str, Any]) -> dict[str, Any]:
@@ -211,11 +212,19 @@ def test_read_resumes_after_the_last_page_that_was_written() -> None:
     [
         (YESTERDAY, resume_point(NOW, None)),
         (YESTERDAY, resume_point(NOW, YESTERDAY, filters="0123456789abcdef")),
+        (YESTERDAY, resume_point(NOW, YESTERDAY, page_size=None)),
         (YESTERDAY, resume_point(TOMORROW, YESTERDAY)),
         (YESTERDAY, resume_point(NOW - timedelta(days=14.1), YESTERDAY)),
         (None, resume_point(NOW - timedelta(days=14.1), None)),
     ],
-    ids=["another since", "other filters", "in the future", "too old", "too old first read"],
+    ids=[
+        "another since",
+        "other filters",
+        "no page size",
+        "in the future",
+        "too old",
+        "too old first read",
+    ],
 )
 def test_resume_point_of_another_read_is_not_used(
     bookmark: datetime | None, resume: dict[str, Any]
