@@ -7,19 +7,20 @@ import json
 import os
 import platform
 import time
+from collections import defaultdict
 from importlib.metadata import version
-from pathlib import Path
 
 from benchmarks import FOLDER
 from benchmarks.chart import write_chart
-from benchmarks.measuring import Figures
-from benchmarks.report import SECTIONS, write_report
+from benchmarks.measuring import Results, Tables
+from benchmarks.report import write_report
+from benchmarks.sections import SECTIONS
+from harness import PROJECT
 from harness.processes import stop_on_signals
 
 RESULTS = FOLDER / "results.json"
 
-INSTALLED = ("tap-kombo", "singer-sdk", "msgspec", "kombo", "meltanolabs-target-postgres")
-OTHER_VERSIONS = ("dlt==", "airbyte==", "airbyte-cdk==")
+PACKAGES = ("singer-sdk", "kombo", "meltanolabs-target-postgres", "dlt", "airbyte", "airbyte-cdk")
 
 
 def main() -> None:
@@ -30,42 +31,48 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=100_000, help="offers in long runs")
     options = parser.parse_args()
     stop_on_signals()
-    for name, section in SECTIONS.items():
+    for name in SECTIONS:
         if not options.report and options.only in (None, name):
-            save(name, section.measure(options.records, options.rounds))
+            save(name, measure_section(name, options.records, options.rounds))
     results = json.loads(RESULTS.read_text())
     write_report(results)
     write_chart(results, FOLDER / "chart.svg")
 
 
-def save(name: str, figures: Figures) -> None:
-    """Replace the figures of a section."""
-    results = json.loads(RESULTS.read_text())
-    results[name] = {
+def measure_section(name: str, records: int, rounds: int) -> Results:
+    """Run a section; the tools take turns."""
+    tables: Tables = defaultdict(lambda: defaultdict(list))
+    for round_ in range(1, rounds + 1):
+        for table, row, run in SECTIONS[name](records):
+            print(f"{table}, round {round_}: {row}, {run['wall']:.1f} s", flush=True)
+            tables[table][row].append(run)
+    return {
         "measured": time.strftime("%Y-%m-%d", time.gmtime()),
         "machine": machine(),
         "versions": versions(),
-        **figures,
+        "records": records,
+        "rounds": rounds,
+        "tables": tables,
     }
+
+
+def save(name: str, section: Results) -> None:
+    results = json.loads(RESULTS.read_text()) | {name: section}
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-
-
-def versions() -> dict[str, str]:
-    pins = "\n".join(path.read_text() for path in FOLDER.glob("environments/*.txt"))
-    others = [line.split("==") for line in pins.splitlines() if line.startswith(OTHER_VERSIONS)]
-    return {name: version(name) for name in INSTALLED} | dict(others)
 
 
 def machine() -> str:
     """Describe the machine, without its name."""
-    cpus = os.sched_getaffinity(0)
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    models = [line.split(": ")[1] for line in lines if line.startswith("model name")]
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return (
-        f"{len(cpus)} CPUs ({models[0] if models else platform.machine()}), {memory:.0f} GiB, "
-        f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
-    )
+    system = f"{platform.system()} {platform.machine()}"
+    return f"{os.cpu_count()} CPUs, {system}, Python {platform.python_version()}"
+
+
+def versions() -> dict[str, str]:
+    """Return the version of this project, and those that are pinned for `make bench`."""
+    files = (*FOLDER.glob("environments/*.txt"), PROJECT / "constraints.txt")
+    pins = [line.partition("==") for file in files for line in file.read_text().splitlines()]
+    pinned = {name: number for name, _, number in pins if name in PACKAGES}
+    return {"tap-kombo": version("tap-kombo")} | pinned
 
 
 if __name__ == "__main__":

@@ -6,8 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import IO, Any
@@ -16,107 +15,71 @@ from benchmarks import FOLDER
 from harness import PROJECT
 from harness.processes import running, stop_group
 
-Figures = dict[str, Any]
-"""Figures of a section, as in `results.json`"""
-
 Run = dict[str, float]
-"""Figures of a run: `wall` and `cpu` in seconds, peak `memory` in bytes, and others by section"""
+"""Figures of a run: `wall` and `cpu` in seconds, peak `memory` in bytes, and counts"""
 
-IGNORED = ("MELTANO_", "PYTHON", "TAP_", "TARGET_", "UV_", "VIRTUAL_ENV")
-"""Prefixes of environment variables that belong to the user or to make"""
+Tables = dict[str, dict[str, list[Run]]]
+"""Table -> tool or data -> its runs, those of tap-kombo first"""
+
+Results = dict[str, Any]
+"""`results.json`, or a section of it"""
 
 
 class BenchmarkError(Exception):
     """A process failed, or did not read or write all records."""
 
 
-def measure(
-    command: Sequence[str | Path],
-    folder: Path,
-    read: Callable[[IO[bytes]], object] | None = None,
-) -> Run:
+def measure(command: Sequence[str | Path], folder: Path, pause: float | None = None) -> Run:
     """Run a command to its end.
 
     Args:
         command: The command and its arguments.
         folder: The folder for its log.
-        read: Reads its output; without, the output is discarded.
+        pause: Seconds to sleep after each 64 KiB of its output, like a slow target; None to
+            discard the output.
 
     Returns:
-        `wall`, `cpu` and `memory` of the process and of the processes it waited for.
+        `wall`, `cpu` and `memory` of the process and of the processes it waited for; `written`,
+        the number of records in its output, if the output is not discarded.
 
     Raises:
         BenchmarkError: Its exit status is not 0.
     """
     usage, log = folder / "usage", folder / "log"
-    environment = {name: text for name, text in os.environ.items() if not name.startswith(IGNORED)}
+    counts = {}
 
     def start() -> subprocess.Popen[Any]:
         return subprocess.Popen(
             [sys.executable, "-I", "-S", FOLDER / "launch.py", usage, *command],
-            env=environment,
+            # Nothing else, because variables of the user or of make could be settings of a tool.
+            env={name: os.environ[name] for name in ("HOME", "PATH")},
             cwd=PROJECT,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE if read else subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL if pause is None else subprocess.PIPE,
             stderr=stderr,
             start_new_session=True,
         )
 
     with log.open("wb") as stderr, running(start, stop_group) as process:
-        if read and process.stdout:
-            read(process.stdout)
+        if pause is not None and process.stdout:
+            counts["written"] = count_records(process.stdout, pause)
         process.wait()
     code, wall, cpu, memory = usage.read_text().split()
     if code != "0":
         raise BenchmarkError(f"{command}: exit status {code}\n{log.read_text()[-3000:]}")
-    return {"wall": float(wall), "cpu": float(cpu), "memory": int(memory)}
+    return {"wall": float(wall), "cpu": float(cpu), "memory": int(memory), **counts}
 
 
-@dataclass
-class Messages:
-    """Reads an output line by line and counts its messages.
-
-    Attributes:
-        pause: Seconds to sleep after each 64 KiB, like a slow target.
-        records: Lines with a record.
-        states: Lines with a state.
-        state_bytes: Size of all states.
-        last_state_bytes: Size of the last state.
-        output_bytes: Size of the output.
-    """
-
-    pause: float = 0.0
-    records: int = 0
-    states: int = 0
-    state_bytes: int = 0
-    last_state_bytes: int = 0
-    output_bytes: int = 0
-
-    def __call__(self, output: IO[bytes]) -> None:
-        rest = b""
-        while chunk := output.read(1 << 16):
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
-                self._count(line)
-            time.sleep(self.pause)
-
-    def _count(self, line: bytes) -> None:
-        size = len(line) + 1
-        self.output_bytes += size
-        if b'"RECORD"' in line[:100]:
-            self.records += 1
-        elif b'"STATE"' in line[:100]:
-            self.states += 1
-            self.state_bytes += size
-            self.last_state_bytes = size
+def count_records(output: IO[bytes], pause: float) -> int:
+    """Read an output to its end, and count the lines with a record."""
+    records, rest = 0, b""
+    while chunk := output.read(1 << 16):
+        *lines, rest = (rest + chunk).split(b"\n")
+        records += sum(b'"RECORD"' in line[:100] for line in lines)
+        time.sleep(pause)
+    return records
 
 
-def middle(runs: Iterable[Run], name: str) -> float:
+def middle(runs: Iterable[Run], figure: str) -> float:
     """Return the median of a figure."""
-    return median(run[name] for run in runs)
-
-
-def cpu_per_record(runs: Iterable[Run], empty: Iterable[Run]) -> float:
-    """Return the CPU seconds per record without those of runs that read no records."""
-    startup = middle(empty, "cpu")
-    return median((run["cpu"] - startup) / run["records"] for run in runs)
+    return median(run[figure] for run in runs)

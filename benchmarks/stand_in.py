@@ -14,7 +14,8 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 from benchmarks import CACHE
-from benchmarks.stand_in_server import Counts, Shape
+from benchmarks.measuring import Run
+from benchmarks.stand_in_server import Shape
 from benchmarks.streams import STREAMS, paths
 from harness import PROJECT
 from harness.processes import running, stop_group
@@ -46,9 +47,10 @@ class StandIn:
     def integration_ids(self) -> list[str]:
         return [f"personio:{number:024d}" for number in range(1, self.shape.integrations + 1)]
 
-    def counts(self) -> Counts:
-        """Return the counts since the last call."""
-        return Counts(**self._get("/control/counts"))
+    def counts(self) -> Run:
+        """Return `records` sent, requests `most_at_once` and `kombo_cpu` since the last call."""
+        counts: Run = self._get("/control/counts")
+        return counts
 
     def change(self, records: int) -> None:
         """Change the first records of each stream and integration."""

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from benchmarks import CACHE, FOLDER
 from benchmarks.competitors.airbyte_source import configured_catalog, manifest
 from benchmarks.measuring import BenchmarkError, Run, measure
 from benchmarks.stand_in import API_KEY, StandIn
-from benchmarks.streams import catalog, paths, schemas
+from benchmarks.streams import OFFERS, catalog, paths
 from harness.processes import private_folder
 
 TAP_BIN = CACHE / "tap/bin"
@@ -32,14 +32,12 @@ class Job:
     Attributes:
         kombo: The stand-in.
         streams: The streams of each integration.
-        concurrency: Requests in flight, if the tool supports it; None for its default.
-        settings: More settings of tap-kombo.
+        concurrency: Requests in flight, if the tool supports it.
     """
 
     kombo: StandIn
-    streams: Sequence[str]
-    concurrency: int | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    streams: Sequence[str] = OFFERS
+    concurrency: int = 4
 
     @property
     def config(self) -> dict[str, Any]:
@@ -52,51 +50,8 @@ class Job:
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """The manifest of the Airbyte source; 4 is the usual concurrency of connectors."""
-        return manifest(paths(self.streams), schemas(self.streams), self.concurrency or 4)
-
-
-@dataclass(frozen=True)
-class Tool:
-    """A tool.
-
-    Attributes:
-        name: Its name in RESULTS.md.
-        command: Writes its files into a folder and returns its command line.
-    """
-
-    name: str
-    command: Callable[[Job, Path], Arguments]
-
-    def run(
-        self,
-        job: Job,
-        read: Callable[[IO[bytes]], object] | None = None,
-        *,
-        repeats: bool = False,
-    ) -> Run:
-        """Read all records of a job.
-
-        Args:
-            job: What to read.
-            read: Reads the output; without, it is discarded.
-            repeats: Whether records may be requested more than once.
-
-        Returns:
-            The usage of the process, and the counts of the stand-in.
-
-        Raises:
-            BenchmarkError: It failed, or did not read all records.
-        """
-        job.kombo.counts()
-        with private_folder("kombo-bench-") as folder:
-            usage = measure(self.command(job, folder), folder, read)
-        counts = job.kombo.counts()
-        shape = job.kombo.shape
-        records = shape.records * shape.integrations * len(job.streams)
-        if counts.records < records or (counts.records > records and not repeats):
-            raise BenchmarkError(f"{self.name} read {counts.records} of {records} records")
-        return {**asdict(counts), **usage, "kombo_cpu": counts.cpu}
+        """The manifest of the Airbyte source."""
+        return manifest(self.streams, self.concurrency)
 
 
 def write(folder: Path, name: str, content: Any) -> Path:
@@ -105,34 +60,28 @@ def write(folder: Path, name: str, content: Any) -> Path:
     return path
 
 
-def singer_files(job: Job, folder: Path, settings: Mapping[str, Any]) -> Arguments:
+def singer_files(job: Job, folder: Path, **settings: Any) -> Arguments:
     """Write config and catalog, and return the arguments that name them."""
     return [
-        *("--config", write(folder, "config.json", {**job.config, **settings})),
+        *("--config", write(folder, "config.json", job.config | settings)),
         *("--catalog", write(folder, "catalog.json", catalog(job.streams))),
     ]
 
 
 def tap_kombo(job: Job, folder: Path) -> Arguments:
-    concurrency = {"concurrency": job.concurrency} if job.concurrency else {}
-    return [TAP_BIN / "tap-kombo", *singer_files(job, folder, {**job.settings, **concurrency})]
+    return [TAP_BIN / "tap-kombo", *singer_files(job, folder, concurrency=job.concurrency)]
 
 
 def naive_tap(job: Job, folder: Path) -> Arguments:
-    return [
-        TAP_BIN / "python",
-        "-m",
-        "benchmarks.competitors.naive_tap",
-        *singer_files(job, folder, {}),
-    ]
+    module = "benchmarks.competitors.naive_tap"
+    return [TAP_BIN / "python", "-m", module, *singer_files(job, folder)]
 
 
 def airbyte_cdk(job: Job, folder: Path) -> Arguments:
-    selected = configured_catalog(schemas(job.streams))
     return [
         *(AIRBYTE_BIN / "source-declarative-manifest", "read"),
         *("--config", write(folder, "config.json", job.config)),
-        *("--catalog", write(folder, "catalog.json", selected)),
+        *("--catalog", write(folder, "catalog.json", configured_catalog(job.streams))),
         *("--manifest-path", write(folder, "manifest.yaml", job.manifest)),
     ]
 
@@ -140,26 +89,53 @@ def airbyte_cdk(job: Job, folder: Path) -> Arguments:
 def script(python: Path, name: str, job: Job, folder: Path, **fields: Any) -> Arguments:
     """Write the task of a competitor's script, and return its command line."""
     task = {
-        "api_key": API_KEY,
-        "url": job.kombo.url,
-        "integration_ids": job.kombo.integration_ids,
+        **job.config,
         "paths": paths(job.streams),
-        "threads": job.concurrency or 1,
+        "concurrency": job.concurrency,
         **fields,
     }
     return [python, FOLDER / "competitors" / name, write(folder, "task.json", task)]
 
 
 dlt = partial(script, DLT_BIN / "python", "dlt_rest_api.py")
-client = partial(script, TAP_BIN / "python", "official_client.py")
-limit = partial(script, TAP_BIN / "python", "limits.py")
 
-TAP_KOMBO = Tool("tap-kombo", tap_kombo)
-NAIVE_TAP = Tool("naive SDK tap", naive_tap)
-AIRBYTE_CDK = Tool("Airbyte CDK", airbyte_cdk)
-DLT_EXTRACT = Tool("dlt, extract only", partial(dlt, until="extract"))
-DLT_LOAD = Tool("dlt, into files", partial(dlt, until="load"))
-OFFICIAL_CLIENT = Tool("official client", partial(client, threads=1))
-OFFICIAL_CLIENT_THREADS = Tool("official client, own threads", client)
-RECEIVE = Tool("limit: bytes only", partial(limit, encode=False))
-ENCODE = Tool("limit: decode and encode", partial(limit, encode=True))
+TAP_KOMBO = "tap-kombo"
+OFFICIAL_CLIENT = "official client"
+
+WRITERS: dict[str, Callable[[Job, Path], Arguments]] = {
+    TAP_KOMBO: tap_kombo,
+    "naive SDK tap": naive_tap,
+    "Airbyte CDK": airbyte_cdk,
+}
+"""Tools that write a line with `"RECORD"` for each record"""
+
+TOOLS = WRITERS | {
+    "dlt, extract only": dlt,
+    OFFICIAL_CLIENT: partial(script, TAP_BIN / "python", "official_client.py"),
+}
+"""All tools: they write files into a folder and return their command line"""
+
+
+def run(tool: str, job: Job, pause: float | None = None) -> Run:
+    """Read all records of a job.
+
+    Args:
+        tool: A name in `TOOLS`.
+        job: What to read.
+        pause: Seconds to sleep after each 64 KiB of its output; None to discard the output.
+
+    Returns:
+        The usage of the process, and the counts of the stand-in.
+
+    Raises:
+        BenchmarkError: It failed, or did not write each record once. If the output is discarded:
+            it did not request each record once.
+    """
+    job.kombo.counts()
+    with private_folder("kombo-bench-") as folder:
+        found = measure(TOOLS[tool](job, folder), folder, pause) | job.kombo.counts()
+    expected = job.kombo.shape.records * job.kombo.shape.integrations * len(job.streams)
+    records = found["records" if pause is None else "written"]
+    if records != expected:
+        raise BenchmarkError(f"{tool}: {records} of {expected} records")
+    return found

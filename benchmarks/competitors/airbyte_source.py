@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from benchmarks.streams import paths, schemas
 
 MANIFEST = Path(__file__).with_name("airbyte_manifest.json")
 """The manifest, with the definition that all streams have in common"""
 
 
-def manifest(
-    paths: Mapping[str, str], schemas: Mapping[str, Any], concurrency: int
-) -> dict[str, Any]:
+def manifest(streams: Sequence[str], concurrency: int) -> dict[str, Any]:
     """Build the manifest.
 
     Args:
-        paths: Stream -> path.
-        schemas: Stream -> JSON schema.
+        streams: The streams.
         concurrency: Partitions that are read at a time, at least 2.
     """
     content: dict[str, Any] = json.loads(MANIFEST.read_text())
@@ -31,15 +30,15 @@ def manifest(
         stream
         | {
             "name": name,
-            "$parameters": {"path": path},
-            "schema_loader": {"type": "InlineSchemaLoader", "schema": schemas[name]},
+            "$parameters": {"path": paths(streams)[name]},
+            "schema_loader": {"type": "InlineSchemaLoader", "schema": schema},
         }
-        for name, path in paths.items()
+        for name, schema in schemas(streams).items()
     ]
     return content
 
 
-def configured_catalog(schemas: Mapping[str, Any]) -> dict[str, Any]:
+def configured_catalog(streams: Sequence[str]) -> dict[str, Any]:
     """Build the catalog with which all streams are read incrementally."""
     return {
         "streams": [
@@ -54,6 +53,6 @@ def configured_catalog(schemas: Mapping[str, Any]) -> dict[str, Any]:
                 "cursor_field": ["changed_at"],
                 "primary_key": [["id"]],
             }
-            for name, schema in schemas.items()
+            for name, schema in schemas(streams).items()
         ]
     }

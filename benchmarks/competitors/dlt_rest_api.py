@@ -1,7 +1,6 @@
 """dlt's `rest_api` source: a resource for each stream and integration.
 
-The task's `until` is the last step: `extract` writes dlt's own files, `load` normalizes them and
-loads them into PostgreSQL, or into files if there is no `postgres`.
+With `postgres` in the task, it loads PostgreSQL. Without, it only extracts into dlt's own files.
 """
 
 from __future__ import annotations
@@ -22,11 +21,16 @@ from dlt.sources.rest_api import rest_api_source
 def main() -> None:
     folder = Path(sys.argv[1]).parent
     task = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    os.environ["EXTRACT__WORKERS"] = str(task["threads"])
+    os.environ["EXTRACT__WORKERS"] = str(task["concurrency"])
+    resources = [
+        resource(stream, path, integration_id, f"{stream}_{number}")
+        for number, integration_id in enumerate(task["integration_ids"])
+        for stream, path in task["paths"].items()
+    ]
     source = rest_api_source(
         {
             "client": {
-                "base_url": task["url"],
+                "base_url": task["api_url"],
                 "auth": {"type": "bearer", "token": task["api_key"]},
                 "paginator": {
                     "type": "cursor",
@@ -38,39 +42,27 @@ def main() -> None:
                 "primary_key": "id",
                 "write_disposition": {"disposition": "merge", "strategy": "upsert"},
             },
-            "resources": [
-                resource(stream, path, integration_id, f"{stream}_{number}")
-                for number, integration_id in enumerate(task["integration_ids"])
-                for stream, path in task["paths"].items()
-            ],
+            "resources": resources,
         },
-        parallelized=task["threads"] > 1,
+        parallelized=len(resources) > 1,
     )
-    if "postgres" in task:
-        # Nested data become JSON columns, as with the other tools.
-        source.max_table_nesting = 0
-        # dlt's advice on performance: several files, which processes normalize side by side.
-        os.environ["EXTRACT__DATA_WRITER__FILE_MAX_ITEMS"] = "10000"
-        os.environ["NORMALIZE__WORKERS"] = str(os.cpu_count())
-    pipeline = dlt.pipeline(
-        "kombo",
-        pipelines_dir=str(folder / "pipelines"),
-        destination=destination(task, folder),
-        dataset_name="kombo",
+    pipeline = dlt.pipeline("kombo", pipelines_dir=str(folder / "pipelines"), dataset_name="kombo")
+    if "postgres" not in task:
+        pipeline.extract(source)
+        return
+    # Nested data become JSON columns, as with the other tools.
+    source.max_table_nesting = 0
+    # dlt's advice on performance: several files, which processes normalize side by side.
+    os.environ["EXTRACT__DATA_WRITER__FILE_MAX_ITEMS"] = "10000"
+    os.environ["NORMALIZE__WORKERS"] = str(os.cpu_count())
+    host = quote(task["postgres"], safe="")
+    pipeline.destination = dlt.destinations.postgres(
+        f"postgresql://postgres:unused@{host}/postgres"
     )
     # CSV is loaded with COPY.
-    pipeline.extract(source, loader_file_format="csv" if "postgres" in task else None)
-    if task["until"] == "load":
-        pipeline.normalize()
-        pipeline.load()
-
-
-def destination(task: dict[str, Any], folder: Path) -> Any:
-    if "postgres" in task:
-        return dlt.destinations.postgres(
-            f"postgresql://postgres:unused@{quote(task['postgres'], safe='')}/postgres"
-        )
-    return dlt.destinations.filesystem(str(folder / "loaded"))
+    pipeline.extract(source, loader_file_format="csv")
+    pipeline.normalize()
+    pipeline.load()
 
 
 def resource(stream: str, path: str, integration_id: str, name: str) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def main() -> None:
         local_executable=Path(sys.executable).with_name("source-declarative-manifest"),
         config={
             "api_key": task["api_key"],
-            "api_url": task["url"],
+            "api_url": task["api_url"],
             "integration_ids": task["integration_ids"],
             "__injected_declarative_manifest": task["manifest"],
         },
@@ -41,7 +41,7 @@ def main() -> None:
         username="postgres",
         password="",
         database="postgres",
-        schema_name="airbyte",
+        schema_name="kombo",
         cache_dir=path.with_name("airbyte"),
     )
     source.read(cache, skip_validation=True)
