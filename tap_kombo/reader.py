@@ -312,6 +312,8 @@ class Reader:
         partitions: Builds the partitions of some streams of an integration, longest first. It is
             called when the integration's turn comes, because thousands of integrations have many.
             A `KomboError` that it raises fails them.
+        reads_deletions: Returns whether to read a stream that an integration does not support,
+            because Kombo marks all records of a model that is switched off as deleted.
         concurrency: The number of threads, at most: the machine may not allow as many.
         stop: Set to stop the run; the threads then end.
     """
@@ -321,6 +323,7 @@ class Reader:
         client: KomboClient,
         streams: Sequence[str],
         partitions: Callable[[str, Sequence[str]], Sequence[StreamPartition]],
+        reads_deletions: Callable[[str, str], bool],
         *,
         concurrency: int,
         stop: threading.Event,
@@ -328,6 +331,7 @@ class Reader:
         self._client = client
         self._streams = streams
         self._partitions = partitions
+        self._reads_deletions = reads_deletions
         self._concurrency = concurrency
         self._stop = stop
         # Last in, first out: an integration's partitions are read before the next one's details.
@@ -415,7 +419,12 @@ class Reader:
                 return
         else:
             error = KomboError(errors.UNAVAILABLE, "Not supported")
-            unavailable = [s for s in self._streams if is_available(details.data, s) is False]
+            unavailable = [
+                stream
+                for stream in self._streams
+                if is_available(details.data, stream) is False
+                and not self._reads_deletions(integration_id, stream)
+            ]
             self._fail(integration_id, unavailable, error)
         available = [stream for stream in self._streams if stream not in unavailable]
         try:

@@ -167,6 +167,11 @@ class ReadModel(msgspec.Struct):
 READ_MODELS = msgspec.json.Decoder(list[ReadModel])
 
 
+def is_model(stream: str) -> bool:
+    """Return whether a stream is a model of a category, which not every integration has."""
+    return stream.partition("_")[0] in CATEGORIES
+
+
 def is_available(details: Fields, stream: str) -> bool | None:
     """Return whether an integration has the model of a stream, by its details.
 
@@ -177,9 +182,9 @@ def is_available(details: Fields, stream: str) -> bool | None:
     Returns:
         None if the details leave it open, so the model's endpoint has to be requested.
     """
-    category, is_model, _ = stream.partition("_")
-    if not is_model or category not in CATEGORIES:
+    if not is_model(stream):
         return True
+    category = stream.partition("_")[0]
     try:
         models = READ_MODELS.decode(details["read_models"])
         own_category = msgspec.json.decode(details["category"], type=str)

@@ -11,6 +11,8 @@ The format is the SDK's, with a partition for each integration:
         "resume": {"cursor": "...", "started": "...", "since": "...", "page_size": 250}
     }]}}}
 
+A full-table stream has no bookmark; the partition of a model notes that it was read.
+
 A record's `changed_at` cannot be the bookmark: nested changes do not move it, and pages have no
 order. So the bookmark is the time when the last complete read started, by Kombo's clock, which is
 Kombo's advice: https://docs.kombo.dev/ats/getting-started/fetching-data
@@ -33,12 +35,13 @@ from singer_sdk.singerlib import SelectionMask
 from tap_kombo.catalog import Breadcrumb
 from tap_kombo.errors import InputError
 from tap_kombo.reader import Page, ResumePoint, Start
+from tap_kombo.responses import is_model
 from tap_kombo.times import format_time, parse_time
 
 logger = logging.getLogger("tap-kombo")
 
 DELETIONS_KEPT = timedelta(days=14)
-"""How long Kombo returns deleted records before it empties them."""
+"""How long Kombo returns deleted records before it empties or removes them."""
 
 
 class PartitionState(msgspec.Struct, omit_defaults=True):
@@ -220,6 +223,20 @@ class State:
             resume = None
         return Start(since, bookmark, resume, problem)
 
+    def was_read(self, integration_id: str, stream: str, now: datetime | None) -> bool:
+        """Return whether an earlier run has read a stream, so recently that deletions are kept.
+
+        Args:
+            integration_id: The integration.
+            stream: The stream's name.
+            now: Kombo's time; None if it is not known.
+        """
+        partition = self._partition(stream, integration_id)
+        if not partition:
+            return False
+        last = partition.bookmark or (partition.resume and partition.resume.started_at)
+        return not (now and last and last < now - DELETIONS_KEPT)
+
     def pages(self, stream: str, integration_id: str) -> int:
         """Return how many pages the last read had, or has had until it was cut off."""
         partition = self._partition(stream, integration_id)
@@ -244,8 +261,8 @@ class State:
                     left_out.deselected,
                 )
             return
-        if not partition.is_incremental and not self._partition(stream, integration_id):
-            return  # a complete read in one page leaves nothing to note
+        if not is_model(stream) and not self._partition(stream, integration_id):
+            return  # a stream that cannot be switched off leaves nothing to note
         state = self._own_partition(stream, integration_id)
         state.resume = None
         state.pages = pages + 1 if pages else None

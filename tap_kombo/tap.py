@@ -186,6 +186,12 @@ class TapKombo(Tap):
         selected.sort(key=lambda s: self.sync_state.pages(s.name, integration_id), reverse=True)
         return [s.partition(integration_id, starts.get(s.name, Start())) for s in selected]
 
+    def reads_deletions(self, integration_id: str, stream: str) -> bool:
+        """Return whether to read a stream although the integration does not support it any more."""
+        return bool(self.config["include_deleted"]) and self.sync_state.was_read(
+            integration_id, stream, self.client.clock.now()
+        )
+
     def read_pages(self, stream: str, integration_id: str) -> Iterator[Page]:
         """Read one stream of one integration, for code that uses a stream by itself."""
         [partition] = self.partitions(integration_id, [stream])
@@ -210,7 +216,12 @@ class TapKombo(Tap):
         self._warn_of_selection(streams)
         concurrency = int(self.config["concurrency"])
         reader = Reader(
-            self.client, names, self.partitions, concurrency=concurrency, stop=self._stop
+            self.client,
+            names,
+            self.partitions,
+            self.reads_deletions,
+            concurrency=concurrency,
+            stop=self._stop,
         )
         writer = Writer(sys.stdout, SingerMessages(streams), self.sync_state)
         summary = RunSummary(names, self.config["integration_ids"], concurrency)

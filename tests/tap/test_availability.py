@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from harness.tap import catalog_with, run_tap, settings_for, tap_process
-from kombo_sandbox import Sandbox
+from kombo_sandbox import Request, Sandbox
 
 
 @pytest.fixture
@@ -178,6 +178,127 @@ def test_the_test_option_checks_the_key(sandbox: Sandbox) -> None:
     assert run.stdout == b""
     [error] = run.errors
     assert "`api_key`" in error
+
+
+# Models that are switched off after they were read: Kombo marks their records as deleted
+
+
+@pytest.fixture(scope="module")
+def switching() -> Iterator[Sandbox]:
+    with Sandbox(integrations=1, offers=40, categories=["ATS", "HRIS"], seed=13) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def kombo(switching: Sandbox) -> Sandbox:
+    switching.reset()
+    return switching
+
+
+def switch_off(kombo: Sandbox, model: str) -> str:
+    """Switch a model off, an hour after the last run; return the integration."""
+    category = model.partition("_")[0].upper()
+    integration_id: str
+    [integration_id] = [r["id"] for r in kombo.records("integrations") if r["category"] == category]
+    kombo.advance(seconds=3600)
+    kombo.set_integration(integration_id, disabled_models=[model])
+    kombo.advance(seconds=3600)
+    kombo.clear_requests()
+    return integration_id
+
+
+def requests_for(kombo: Sandbox, path: str) -> list[Request]:
+    return [request for request in kombo.requests() if request.path == path]
+
+
+@pytest.mark.parametrize("method", ["INCREMENTAL", "FULL_TABLE"])
+def test_deletions_of_a_model_that_is_switched_off_are_read(kombo: Sandbox, method: str) -> None:
+    catalog = catalog_with("ats_offers")
+    [offers] = [e for e in catalog["streams"] if e["tap_stream_id"] == "ats_offers"]
+    offers["replication_method"] = method
+    live = {record["id"] for record in kombo.records("ats_offers", include_deleted=False)}
+    first = run_tap(settings_for(kombo), catalog=catalog)
+    integration_id = switch_off(kombo, "ats_offers")
+
+    second = run_tap(settings_for(kombo), catalog=catalog, state=first.state)
+
+    assert second.code == 0
+    assert second.warnings == []
+    deleted = {r["id"] for r in second.records["ats_offers"] if r["_sdc_deleted_at"]}
+    assert deleted >= live
+    [request] = requests_for(kombo, "/ats/offers")
+    assert request.integration_id == integration_id
+
+
+def test_a_model_that_is_switched_off_is_requested_by_every_later_run(kombo: Sandbox) -> None:
+    catalog = catalog_with("ats_offers")
+    first = run_tap(settings_for(kombo), catalog=catalog)
+    integration_id = switch_off(kombo, "ats_offers")
+    second = run_tap(settings_for(kombo), catalog=catalog, state=first.state)
+    kombo.advance(seconds=86_400)
+    kombo.clear_requests()
+
+    third = run_tap(settings_for(kombo), catalog=catalog, state=second.state)
+
+    assert third.records["ats_offers"] == []
+    [request] = requests_for(kombo, "/ats/offers")
+    assert request.params["updated_after"] == second.bookmark("ats_offers", integration_id)
+
+
+def test_a_full_table_model_that_is_switched_off_is_read_once_more(kombo: Sandbox) -> None:
+    catalog = catalog_with("hris_skills", "integrations", "custom_fields")
+    first = run_tap(settings_for(kombo), catalog=catalog)
+    integration_id = switch_off(kombo, "hris_skills")
+
+    second = run_tap(settings_for(kombo), catalog=catalog, state=first.state)
+
+    assert first.state["bookmarks"] == {
+        "hris_skills": {"partitions": [{"context": {"integration_id": integration_id}}]}
+    }
+    assert second.code == 0
+    assert second.state == first.state
+    assert len(requests_for(kombo, "/hris/skills")) == 1
+
+
+@pytest.mark.parametrize("code", ["MODEL_DISABLED", "MODEL_NOT_AVAILABLE"])
+def test_a_model_whose_deletions_kombo_does_not_return_is_skipped(
+    kombo: Sandbox, code: str
+) -> None:
+    catalog = catalog_with("ats_offers")
+    first = run_tap(settings_for(kombo), catalog=catalog)
+    switch_off(kombo, "ats_offers")
+    kombo.fault("/ats/offers", code=f"INTEGRATION.{code}")
+
+    second = run_tap(settings_for(kombo), catalog=catalog, state=first.state)
+
+    assert second.code == 0
+    assert second.warnings == []
+    assert second.state == first.state
+    assert len(requests_for(kombo, "/ats/offers")) == 1
+
+
+@pytest.mark.parametrize("model", ["ats_offers", "hris_skills"])
+def test_a_model_that_was_switched_off_before_the_first_run_is_not_requested(
+    kombo: Sandbox, model: str
+) -> None:
+    switch_off(kombo, model)
+
+    first = run_tap(settings_for(kombo), catalog=catalog_with(model))
+    second = run_tap(settings_for(kombo), catalog=catalog_with(model), state=first.state)
+
+    assert second.code == 0
+    assert not [r for r in kombo.requests() if r.path.startswith(("/ats/", "/hris/"))]
+
+
+def test_a_model_that_is_switched_off_is_not_requested_without_deletions(kombo: Sandbox) -> None:
+    settings = settings_for(kombo, include_deleted=False)
+    first = run_tap(settings, catalog=catalog_with("ats_offers"))
+    switch_off(kombo, "ats_offers")
+
+    second = run_tap(settings, catalog=catalog_with("ats_offers"), state=first.state)
+
+    assert second.code == 0
+    assert requests_for(kombo, "/ats/offers") == []
 
 
 # Groups, which Kombo calls `hris_teams` in the details of an integration

@@ -250,6 +250,27 @@ def test_complete_read_after_14_days_resumes_too() -> None:
     assert start.resume is not None
 
 
+# Models that are switched off
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([], False),
+        ([partition("personio:2", YESTERDAY)], False),
+        ([partition(INTEGRATION, None)], True),
+        ([partition(INTEGRATION, YESTERDAY)], True),
+        ([partition(INTEGRATION, NOW - timedelta(days=14.1))], False),
+        ([partition(INTEGRATION, None, resume=resume_point(YESTERDAY, None))], True),
+    ],
+    ids=["nothing", "another integration", "full table", "yesterday", "too long ago", "cut off"],
+)
+def test_stream_was_read_if_its_deletions_are_still_kept(
+    given: list[dict[str, Any]], *, expected: bool
+) -> None:
+    assert make_state(state_of(*given)).was_read(INTEGRATION, "ats_offers", NOW) is expected
+
+
 # Records and fields that were left out
 
 FILTERED = left_out(ids="1", email="ada@example.com")
