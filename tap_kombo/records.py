@@ -223,8 +223,8 @@ class RecordEncoder:
         self._warn(field)
         if field.keeps_invalid:
             additional[field.name] = raw
-        # Kombo empties records 14 days after their deletion, `changed_at` included. The row is
-        # needed: with it, the target forgets the person.
+        # Kombo empties records 14 days after it no longer finds them in the tool, `changed_at`
+        # included. The row is needed: with it, the target forgets the person.
         return format_time(received_at) if field.is_required else None
 
     def _warn(self, field: Field) -> None:

@@ -106,7 +106,7 @@ def test_record_of_20_mb_arrives_in_one_line(sandbox: Sandbox) -> None:
 
 
 def test_emptied_record_has_its_key_and_the_time_of_its_deletion(sandbox: Sandbox) -> None:
-    """Kombo empties records 14 days after their deletion."""
+    """Kombo empties records 14 days after it no longer finds them in the tool."""
     [emptied] = sandbox.anonymize("ats_offers", count=1)
 
     run = run_tap(settings_for(sandbox), catalog=OFFERS)

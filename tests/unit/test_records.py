@@ -333,7 +333,7 @@ def test_mapped_field_with_an_invalid_value_is_omitted() -> None:
 def test_emptied_record_keeps_its_key_and_gets_the_time_of_the_response(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Kombo empties records 14 days after their deletion."""
+    """Kombo empties records 14 days after it no longer finds them in the tool."""
     record = encode_one({"changed_at": "null", "remote_deleted_at": f'"{CHANGED_AT}"'})
 
     assert record["id"] == "1"

@@ -19,7 +19,7 @@ _RECORD_COMMANDS = {
     "change": "change values of records",
     "change-nested": "change only nested data of records",
     "delete": "delete records",
-    "anonymize": "set all fields to null, as Kombo does 14 days after a deletion",
+    "anonymize": "set all fields to null, as Kombo does 14 days after a record is not found",
     "restore": "restore deleted records",
     "add": "add records",
 }

@@ -202,9 +202,10 @@ class Handle:
         return self._ids("delete", model=model, **selection)
 
     def anonymize(self, model: str, **selection: Unpack[Selection]) -> list[str]:
-        """Set all fields to null, as Kombo does 14 days after a deletion; returns the ids.
+        """Set all fields to null; returns the ids.
 
-        Live records are deleted, too.
+        Kombo does so 14 days after it no longer finds a record in the tool. Live records are
+        deleted, too.
         """
         return self._ids("anonymize", model=model, **selection)
 
