@@ -14,7 +14,7 @@ import operator
 import re
 import sys
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, reduce
 from pathlib import Path
@@ -27,7 +27,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, JsonSchemaWarningKind
 from pydantic_core import core_schema
 
-from tap_kombo import streams
+from tap_kombo import masking, streams
 from tap_kombo.responses import INTEGRATION, PACKAGES, PAGES
 from tap_kombo.settings import OWN_PARAMS
 
@@ -460,6 +460,38 @@ def described(column: Schema, description: str | None) -> Schema:
     return column | {"description": description} if description else column
 
 
+# Personal data
+
+
+PERSONAL = re.compile(
+    r"(candidate|employee|manager|user|author|reviewe[er]|contact|member|person)s?(\[\])?\.name$"
+    r"|(_name|name_|nickname|username|address|street|avatar|photo|picture|email|phone|birth"
+    r"|[._]age$|national|citizen|passport|visa|ssn|tax|insurance|iban|bic$|bank|account|pay"
+    r"|salary|wage|compensation|bonus|gender|[._]sex$|pronoun|ethnic|[._]race|religion|marital"
+    r"|disab|veteran|health|medical|sick|note|comment|feedback|answer|content)[^.]*$"
+)
+"""Paths of fields that look personal."""
+
+
+def unclassified(path: str, schema: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the fields that look personal, or allow any JSON, and have no class.
+
+    Args:
+        path: The stream, or a field in it.
+        schema: Its schema.
+    """
+    if "." in path and masking.rule_for(path):
+        return
+    inner = {f"{path}.{name}": child for name, child in schema.get("properties", {}).items()}
+    if "items" in schema:
+        inner[f"{path}[]"] = schema["items"]
+    is_free_form = "object" in schema["type"]
+    if not inner and (is_free_form or PERSONAL.search(path)):
+        yield path
+    for name, child in inner.items():
+        yield from unclassified(name, child)
+
+
 # Files
 
 
@@ -467,9 +499,12 @@ def files(kombo: Kombo) -> dict[str, str]:
     """Return the content of each file that this script writes, by its path in the tap."""
     if new := kombo.new_lists():
         raise SourceError(f"Kombo has new lists: {', '.join(new)}. Add them to streams.py")
-    contents: dict[str, object] = {
-        f"schemas/{model.stream}.json": kombo.schema(model) for model in MODELS
-    }
+    schemas = {model.stream: kombo.schema(model) for model in MODELS}
+    if personal := [path for stream in schemas for path in unclassified(stream, schemas[stream])]:
+        raise SourceError(
+            f"These fields look personal: {', '.join(personal)}. Add them to privacy.toml"
+        )
+    contents: dict[str, object] = {f"schemas/{name}.json": s for name, s in schemas.items()}
     contents["filters.json"] = {m.stream: kombo.filters(m) for m in sorted(MODELS)}
     return {path: f"{json.dumps(content, indent=2)}\n" for path, content in contents.items()}
 

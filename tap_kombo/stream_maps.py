@@ -40,7 +40,6 @@ OPTIONS = {
 }
 """Keys of a map that are not fields."""
 
-
 def check(stream_maps: Mapping[str, object] | None, streams: Iterable[str]) -> Iterator[str]:
     """Check the setting `stream_maps`; the SDK checks its types and expressions.
 
@@ -81,7 +80,7 @@ def check(stream_maps: Mapping[str, object] | None, streams: Iterable[str]) -> I
 def _check_removed_fields(
     key: str, definition: Mapping[str, object], streams: list[str]
 ) -> Iterator[str]:
-    fields = {field for stream in streams for field in _fields(stream)}
+    fields = {field for stream in streams for field in fields_of(stream)}
     for field, expression in definition.items():
         is_removed = expression is None or expression == NULL_STRING
         if is_removed and field not in fields | OPTIONS:
@@ -91,9 +90,10 @@ def _check_removed_fields(
             )
 
 
-def _fields(stream: str) -> Iterable[str]:
+def fields_of(stream: str) -> dict[str, Schema]:
+    """Return the schemas of a stream's fields."""
     schema = (resources.files("tap_kombo") / "schemas" / f"{stream}.json").read_bytes()
-    properties: dict[str, object] = msgspec.json.decode(schema)["properties"]
+    properties: dict[str, Schema] = msgspec.json.decode(schema)["properties"]
     return properties
 
 
@@ -112,7 +112,7 @@ def mapped_fields(stream_maps: Mapping[str, object], stream: str) -> frozenset[s
     }
     # `__else__` removes all fields that the map does not name.
     removes_others = MAPPER_ELSE_OPTION in mapped
-    return frozenset(mapped.union(_fields(stream)) if removes_others else mapped)
+    return frozenset(mapped.union(fields_of(stream)) if removes_others else mapped)
 
 
 def record_filters(stream_maps: Mapping[str, object], stream: str) -> dict[str, str]:
