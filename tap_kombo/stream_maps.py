@@ -6,6 +6,7 @@ not exist. Here a typo is rejected, so that it does not leak a column.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from importlib import resources
@@ -39,6 +40,10 @@ OPTIONS = {
     MAPPER_SOURCE_OPTION,
 }
 """Keys of a map that are not fields."""
+
+USE_OF_SALT = re.compile(r"\bconfig\W+(get\W+)?salt\b")
+"""`config['salt']` and its other spellings in an expression."""
+
 
 def check(stream_maps: Mapping[str, object] | None, streams: Iterable[str]) -> Iterator[str]:
     """Check the setting `stream_maps`; the SDK checks its types and expressions.
@@ -75,6 +80,24 @@ def check(stream_maps: Mapping[str, object] | None, streams: Iterable[str]) -> I
             mapped_by.update((name, key) for name in matching)
         if isinstance(definition, dict):
             yield from _check_removed_fields(key, definition, matching)
+
+
+def check_salt(stream_maps: object, salt: object) -> Iterator[str]:
+    """Check the secret of maps that hash; without one, hashed values can be found by trial.
+
+    Args:
+        stream_maps: The setting `stream_maps`.
+        salt: `salt` in the setting `stream_map_config`.
+
+    Yields:
+        A sentence if maps use the secret and there is none.
+    """
+    is_secret = isinstance(salt, str) and salt.strip() and not salt.startswith("${")
+    if USE_OF_SALT.search(str(stream_maps)) and not is_secret:
+        yield (
+            "`stream_map_config.salt`: the stream maps hash with this secret, which is missing or "
+            "a placeholder. Use a long random string."
+        )
 
 
 def _check_removed_fields(

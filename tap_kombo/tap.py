@@ -305,9 +305,11 @@ class TapKombo(Tap):
         self._config = settings.with_defaults(self._config)
         if not raise_errors:
             return []
-        sentences = settings.check(self.config, self.config_jsonschema, STREAMS) or list(
-            stream_maps.check(self.config.get("stream_maps"), STREAMS)
-        )
+        maps = self.config.get("stream_maps")
+        sentences = settings.check(self.config, self.config_jsonschema, STREAMS) or [
+            *stream_maps.check(maps, STREAMS),
+            *stream_maps.check_salt(maps, self.config.get("stream_map_config", {}).get("salt")),
+        ]
         if sentences:
             raise InputError(*sentences)
         for warning in settings.warnings(self.config, self.config_jsonschema):

@@ -84,3 +84,21 @@ def test_two_streams_must_not_have_the_same_name(maps: dict[str, Any], name: str
 )
 def test_valid_maps_are_accepted(maps: dict[str, Any] | None) -> None:
     assert list(stream_maps.check(maps, STREAMS)) == []
+
+
+@pytest.mark.parametrize("use", ["config['salt']", 'config["salt"]', "config.get('salt')"])
+@pytest.mark.parametrize("salt", [None, "", " ", 7, "${MASKING_SALT}"])
+def test_maps_that_hash_with_a_salt_need_one(use: str, salt: object) -> None:
+    maps = {CANDIDATES: {"last_name": f"sha256({use} + last_name)"}}
+
+    [sentence] = stream_maps.check_salt(maps, salt)
+
+    assert sentence.startswith("`stream_map_config.salt`: ")
+    assert list(stream_maps.check_salt(maps, "a long random string")) == []
+
+
+@pytest.mark.parametrize(
+    "maps", [None, {CANDIDATES: None}, {CANDIDATES: {"a": "config['pepper']"}}]
+)
+def test_other_maps_need_no_salt(maps: dict[str, Any] | None) -> None:
+    assert list(stream_maps.check_salt(maps, None)) == []
