@@ -25,6 +25,7 @@ from singer_sdk.mapper import (
     SameRecordTransform,
     StreamMap,
 )
+from singer_sdk.singerlib import CatalogEntry
 
 from tap_kombo import errors
 from tap_kombo.errors import KomboError
@@ -123,6 +124,17 @@ def fields_of(stream: str) -> dict[str, Schema]:
 def _source(key: str, definition: object) -> str:
     """Return the stream, or the pattern of streams, that a map is for."""
     return str(definition.get(MAPPER_SOURCE_OPTION, key) if isinstance(definition, dict) else key)
+
+
+def without_deselected(stream_maps: Mapping[str, Any], entry: CatalogEntry) -> dict[str, Any]:
+    """Omit the fields that an entry's schema lacks, which their maps would add again."""
+    deselected = fields_of(entry.tap_stream_id).keys() - (entry.schema.properties or {}).keys()
+    return {
+        key: {field: value for field, value in definition.items() if field not in deselected}
+        if isinstance(definition, dict)
+        else definition
+        for key, definition in stream_maps.items()
+    }
 
 
 def mapped_fields(stream_maps: Mapping[str, object], stream: str) -> frozenset[str]:

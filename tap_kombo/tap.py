@@ -131,6 +131,7 @@ class TapKombo(Tap):
     def setup_mapper(self) -> None:
         """Register the selected streams with the SDK's stream maps and flattening."""
         super(Tap, self).setup_mapper()
+        maps = self.mapper.stream_maps_dict
         for entry in self.catalog.streams:
             mask = entry.metadata.resolve_selection()
             if not mask[()]:
@@ -139,6 +140,7 @@ class TapKombo(Tap):
             if self.config.get("flattening_enabled"):
                 schema = stream_maps.flattenable(schema)
             entry = replace(entry, schema=Schema.from_dict(schema))  # noqa: PLW2901
+            self.mapper.stream_maps_dict = stream_maps.without_deselected(maps, entry)
             try:
                 self.mapper.register_raw_streams_from_catalog(Catalog({entry.tap_stream_id: entry}))
             except ValueError:
