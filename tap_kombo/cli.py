@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import os
 import sys
@@ -14,7 +15,7 @@ import msgspec
 from singer_sdk.exceptions import MapExpressionError, StreamMapConfigError
 from singer_sdk.plugin_base import SingerCommand
 
-from tap_kombo import settings
+from tap_kombo import masking, settings
 from tap_kombo.errors import InputError, KomboError, RunFailedError, internal
 
 logger = logging.getLogger("tap-kombo")
@@ -68,6 +69,40 @@ class JsonFile(click.ParamType):  # type: ignore[type-arg]  # generic only in ne
                 raise InputError(f"{value}: the {option} file holds null. Omit --{option}.")
             logger.warning("%s: the state file is empty; everything is read.", value)
         return io.StringIO(text.decode())
+
+
+def print_masking(ctx: click.Context, param: click.Parameter, value: str | None) -> None:  # noqa: ARG001  # click's signature
+    """Run `--masking`, which prints settings and exits.
+
+    Raises:
+        InputError: There is no such class of personal data.
+    """
+    if value is None:
+        return
+    classes = masking.CLASSES if value == ALL_CLASSES else value.split(",")
+    for name in classes:
+        if name not in masking.CLASSES:
+            raise InputError(
+                f"`--masking`: there is no class {name}"
+                f"{settings.did_you_mean(name, masking.CLASSES)}. "
+                f"Use {', '.join(masking.CLASSES)}."
+            )
+    click.echo(json.dumps(masking.preset(classes), indent=2))
+    ctx.exit()
+
+
+ALL_CLASSES = "all"
+MASKING = click.Option(
+    ["--masking"],
+    is_flag=False,
+    flag_value=ALL_CLASSES,
+    metavar="[CLASS,...]",
+    is_eager=True,
+    expose_value=False,
+    callback=print_masking,
+    help="Print stream maps that mask personal data: all of it, or only some classes: "
+    f"{', '.join(masking.CLASSES)}.",
+)
 
 
 def last_state(content: bytes) -> bytes:

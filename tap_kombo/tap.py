@@ -410,7 +410,7 @@ class TapKombo(Tap):
         return cli.TapCommand(
             name=command.name,
             callback=command.callback,
-            params=command.params,
+            params=[*command.params, cli.MASKING],
             help="Read HR data from the Kombo unified API, as a Singer tap.",
             context_settings=command.context_settings,
             logger=cls.logger,
