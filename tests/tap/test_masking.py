@@ -230,6 +230,25 @@ def test_masking_does_not_add_deselected_fields(sandbox: Sandbox) -> None:
         assert "candidate" not in (record["application"] or {})
 
 
+def test_list_above_the_limit_of_the_sdk_fails_the_read_without_a_record(sandbox: Sandbox) -> None:
+    integration_id = sandbox.integration_ids[0]
+    addresses = [{"email_address": f"{ODD}-{i}", "type": None} for i in range(10_001)]
+    candidate = sandbox.records("ats_candidates", integration_id)[0]
+    results = [{**candidate, "email_addresses": addresses}]
+    page = {"status": "success", "data": {"next": None, "results": results}}
+    sandbox.fault(path="/ats/candidates", integration_id=integration_id, body=json.dumps(page))
+
+    run = run_tap(
+        settings_for(sandbox, integration_ids=[integration_id], **masking_settings()),
+        catalog=catalog_with("ats_candidates"),
+    )
+
+    assert run.code == 1
+    assert run.records["ats_candidates"] == []
+    assert ODD not in run.stderr
+    assert run.partition("ats_candidates", integration_id) == {}
+
+
 @pytest.mark.parametrize("salt", [None, "", " ", 7, "${MASKING_SALT}"])
 def test_masking_without_a_secret_is_one_line_before_anything_is_read(
     sandbox: Sandbox, salt: object
@@ -243,6 +262,21 @@ def test_masking_without_a_secret_is_one_line_before_anything_is_read(
     assert sandbox.requests() == []
     [error] = run.errors
     assert error.startswith("`stream_map_config.salt`: ")
+
+
+def test_salt_can_be_in_the_environment(sandbox: Sandbox) -> None:
+    printed = json.loads(run_tap({}, "--masking").stdout)
+
+    run = run_tap(
+        settings_for(sandbox, **printed),
+        "--config=ENV",
+        catalog=catalog_with("ats_users"),
+        env={"TAP_KOMBO_STREAM_MAP_CONFIG": json.dumps({"salt": SALT})},
+    )
+
+    assert run.code == 0, run.stderr
+    names = {hashed(user["last_name"]) for user in sandbox.records("ats_users")}
+    assert {user["last_name"] for user in run.records["ats_users"]} == names
 
 
 def test_unknown_class_is_one_line() -> None:
