@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 from singer_sdk.helpers.capabilities import FLATTENING_CONFIG, STREAM_MAPS_CONFIG
 
-from scripts.generate_docs import common_columns_table, pages, streams_table, table
-from tap_kombo import errors
+from scripts.generate_docs import code, common_columns_table, pages, streams_table, table
+from tap_kombo import errors, masking
 from tap_kombo.errors import Action, Rule
 from tap_kombo.settings import SCHEMA
 from tap_kombo.tap import TapKombo
@@ -205,6 +205,14 @@ def failures_table(header: str, rules: Mapping[str, Rule]) -> str:
     return table((header, "The tap", "Advice"), rows)
 
 
+def classes_table() -> str:
+    rows = [
+        (f"`{name}`", c.description, code(c.hashed) or "none", code(c.nulled) or "none")
+        for name, c in masking.CLASSES.items()
+    ]
+    return table(("Class", "Content", "Hashed", "Null"), rows)
+
+
 def marked(path: str, name: str, build: Callable[[], str]) -> Section:
     """Describe a section between two comments."""
     comment = "    # {}\n" if path.endswith(".yml") else "<!-- {} -->\n"
@@ -219,6 +227,7 @@ SECTIONS = (
     Section("README.md", "    settings: [\n", "    ]\n", short_meltano_settings),
     marked("docs/streams.md", "streams", streams_table),
     marked("docs/streams.md", "common columns", common_columns_table),
+    marked("docs/privacy.md", "classes", classes_table),
     marked("docs/errors.md", "codes", codes_table),
     marked("docs/errors.md", "statuses", statuses_table),
     marked("docs/errors.md", "other failures", other_failures_table),
