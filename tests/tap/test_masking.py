@@ -15,9 +15,9 @@ import pytest
 from harness.tap import TapRun, catalog_with, run_tap, settings_for
 from kombo_sandbox import Sandbox
 from tap_kombo import masking
-from tap_kombo.responses import INTEGRATION, INTEGRATION_MODELS, PACKAGES
+from tap_kombo.responses import INTEGRATION, PACKAGES
 from tap_kombo.stream_maps import fields_of
-from tap_kombo.streams import MODELS, Model
+from tap_kombo.streams import INTEGRATION_MODELS, MODELS, Model
 from tap_kombo.validation import Schema
 
 SALT = "a long random string"
@@ -88,7 +88,7 @@ def of_another_type(schema: Schema) -> Any:
 
 
 def own_fields(model: Model) -> dict[str, Schema]:
-    added = {"integration_id", "_sdc_deleted_at", "additional_fields"}
+    added = {"integration_id", "_sdc_deleted_at", "additional_fields", "stream"}
     return {name: schema for name, schema in fields_of(model.name).items() if name not in added}
 
 
