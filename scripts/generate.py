@@ -41,6 +41,7 @@ REACTIONS = {
 OTHER_FAILURES = {
     "No connection, or no complete response in time": errors.NO_CONNECTION,
     "Truncated or invalid response": errors.INVALID_RESPONSE,
+    "Details of another integration": errors.OTHER_INTEGRATION,
     "Response larger than 256 MiB": errors.TOO_LARGE,
     "Untrusted TLS certificate": errors.UNTRUSTED,
     "Invalid URL of Kombo or of the proxy": errors.INVALID_URL,

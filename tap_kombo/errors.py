@@ -172,6 +172,11 @@ UNTRUSTED = Rule(
     "Check `api_url`, and the certificates that this machine trusts (`REQUESTS_CA_BUNDLE`).",
 )
 INVALID_RESPONSE = Rule(RETRY, READ, "No part of the response was used. Check `api_url`.")
+OTHER_INTEGRATION = Rule(
+    FAIL,
+    INTEGRATION,
+    "No part of the response was used. Check `api_url`: a cache may mix up responses.",
+)
 TOO_LARGE = Rule(FAIL, READ, "No part of the response was used, and it has no smaller pages.")
 ENDLESS_CURSOR = Rule(
     FAIL, READ, "Kombo's pages do not end. Report this to Kombo. The bookmark stays."

@@ -23,7 +23,7 @@ import msgspec
 from tap_kombo import errors
 from tap_kombo.client import KomboClient, Request, Response
 from tap_kombo.errors import Action, KomboError, Scope, StoppedError
-from tap_kombo.responses import DETAILS, Fields, ResponseFormat, is_available
+from tap_kombo.responses import DETAILS, Fields, ResponseFormat, are_of, is_available
 from tap_kombo.times import format_time, parse_time
 
 MAX_RESTARTS = 3
@@ -279,12 +279,6 @@ def _is_rejected(cursor: str | None, error: KomboError, resume: ResumePoint | No
     return cursor == resume.cursor and is_response and is_own_failure
 
 
-def details_request(integration_id: str) -> Request:
-    """Build the request of an integration's details."""
-    path = INTEGRATION_PATH.format(integration_id=integration_id)
-    return Request(path, integration_id=integration_id)
-
-
 def make_page(
     partition: StreamPartition,
     response: Response[Any],
@@ -409,9 +403,7 @@ class Reader:
         details: Response[Fields] | None = None
         unavailable: list[str] = []
         try:
-            if self._run_error:
-                raise self._run_error
-            details = self._client.get(details_request(integration_id), DETAILS)
+            details = self._details(integration_id)
         except KomboError as failure:
             error = failure
             if error.rule.scope is not Scope.READ:
@@ -443,6 +435,15 @@ class Reader:
                     self._put(make_page(partition, details, started=details.sent_at))
         for partition in reversed(partitions):
             self._tasks.put(partition)
+
+    def _details(self, integration_id: str) -> Response[Fields]:
+        if self._run_error:
+            raise self._run_error
+        path = INTEGRATION_PATH.format(integration_id=integration_id)
+        details = self._client.get(Request(path, integration_id=integration_id), DETAILS)
+        if not are_of(details.data, integration_id):
+            raise KomboError(errors.OTHER_INTEGRATION, "The details are another integration's")
+        return details
 
     def _read(self, partition: StreamPartition) -> None:
         """Read a partition, and the changes since a resumed one was started."""

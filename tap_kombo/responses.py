@@ -133,6 +133,8 @@ DETAILS = msgspec.json.Decoder(Envelope[Fields])
 
 PAGES = ResponseFormat(msgspec.json.Decoder(Envelope[PageData]), lambda data: data.results)
 PACKAGES = ResponseFormat(msgspec.json.Decoder(Envelope[PackageData]), lambda data: data.packages)
+ALL_DETAILS = ResponseFormat(DETAILS, lambda data: _encode([data]))
+"""The details are one record."""
 INTEGRATION = ResponseFormat(
     DETAILS, lambda data: _encode([{k: v for k, v in data.items() if k != "read_models"}])
 )
@@ -196,6 +198,11 @@ def is_available(details: Fields, stream: str) -> bool | None:
     return False if own_category.lower() in CATEGORIES - {category} else None
 
 
+def are_of(details: Fields, integration_id: str) -> bool:
+    """Return whether details are an integration's, by their `id`."""
+    return "id" not in details or msgspec.json.decode(details["id"]) == integration_id
+
+
 class Tool(msgspec.Struct):
     label: str | None = None
 
@@ -210,10 +217,11 @@ class Description(msgspec.Struct):
 
 
 def describe(details: Fields) -> str:
-    """Describe an integration in a few words: "Personio, HRIS, ACTIVE, COMPLETED"."""
+    """Describe an integration in a line: "Personio, HRIS, ACTIVE, COMPLETED"."""
     try:
         found = msgspec.json.decode(msgspec.json.encode(details), type=Description)
     except msgspec.ValidationError:
         found = Description()
     words = (found.tool.label, found.category, found.status, found.setup_status)
-    return ", ".join(filter(None, words))
+    text = ", ".join(filter(None, words))
+    return "".join(character if character.isprintable() else " " for character in text)

@@ -22,13 +22,13 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
 from types import FrameType
 from typing import Any, ClassVar
 
 import click
+import msgspec
 from singer_sdk import Tap
 from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.helpers.capabilities import (
@@ -48,17 +48,18 @@ from tap_kombo.catalog import (
     selected_schema,
 )
 from tap_kombo.client import KomboClient
-from tap_kombo.errors import InputError, KomboError, RunFailedError
+from tap_kombo.errors import InputError, KomboError, RunFailedError, Scope
 from tap_kombo.reader import (
+    INTEGRATION_PATH,
     Page,
     Paginator,
     Reader,
     ReadFailed,
     Start,
     StreamPartition,
-    details_request,
 )
-from tap_kombo.responses import DETAILS, describe, is_available
+from tap_kombo.records import FIELDS
+from tap_kombo.responses import ALL_DETAILS, describe, is_available
 from tap_kombo.state import State, check_state
 from tap_kombo.streams import MODELS, KomboStream
 from tap_kombo.summary import RunSummary
@@ -337,31 +338,37 @@ class TapKombo(Tap):
             KomboError: The API key, the URL or the network is wrong.
             RunFailedError: The details of an integration cannot be read.
         """
-        self.client.check_api_key()
-        integration_ids: list[str] = self.config["integration_ids"]
+        reader = Reader(
+            self.client,
+            ["integrations"],
+            self._details_partition,
+            concurrency=int(self.config["concurrency"]),
+            stop=self._stop,
+        )
         is_failed = False
-        with ThreadPoolExecutor(int(self.config["concurrency"])) as pool:
-            for integration_id, line in zip(
-                integration_ids, pool.map(self._test_integration, integration_ids), strict=True
-            ):
-                if isinstance(line, KomboError):
-                    is_failed = True
-                    self.logger.error("%s: %s", integration_id, line)
-                else:
-                    click.echo(f"{integration_id}: {line}")
+        for event in reader.read(self.config["integration_ids"]):
+            if isinstance(event, Page):
+                click.echo(f"{event.partition.integration_id}: {_summary_of(*event.records)}")
+            elif event and event.error.rule.scope is Scope.RUN:
+                raise event.error
+            elif event:
+                is_failed = True
+                self.logger.error("%s: %s", event.integration_id, event.error)
         if is_failed:
             raise RunFailedError
 
-    def _test_integration(self, integration_id: str) -> str | KomboError:
-        try:
-            details = self.client.get(details_request(integration_id), DETAILS).data
-        except KomboError as error:
-            return error
-        supported = [name for name in STREAMS if is_available(details, name) is not False]
-        return (
-            f"{describe(details)}; {len(supported)} of {len(STREAMS)} streams: "
-            f"{', '.join(supported) or 'none'}"
-        )
+    def _details_partition(
+        self, integration_id: str, streams: Sequence[str]
+    ) -> list[StreamPartition]:
+        return [
+            StreamPartition(
+                stream=stream,
+                integration_id=integration_id,
+                path=INTEGRATION_PATH,
+                format=ALL_DETAILS,
+            )
+            for stream in streams
+        ]
 
     @classmethod
     def cb_config(
@@ -415,6 +422,15 @@ class TapKombo(Tap):
             context_settings=command.context_settings,
             logger=cls.logger,
         )
+
+
+def _summary_of(record: msgspec.Raw) -> str:
+    details = FIELDS.decode(record)
+    supported = [name for name in STREAMS if is_available(details, name) is not False]
+    return (
+        f"{describe(details)}; {len(supported)} of {len(STREAMS)} streams: "
+        f"{', '.join(supported) or 'none'}"
+    )
 
 
 def _discard_stdout() -> None:

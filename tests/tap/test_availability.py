@@ -8,10 +8,14 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from harness.tap import catalog_with, run_tap, settings_for, tap_process
 from kombo_sandbox import Request, Sandbox
+from tap_kombo.responses import Fields, describe
+
+REJECTED_KEY: dict[str, Any] = {"status": 401, "code": "PLATFORM.AUTHENTICATION_INVALID"}
 
 
 @pytest.fixture
@@ -82,7 +86,7 @@ def test_all_streams_are_requested_if_the_details_lack_fields(sandbox: Sandbox) 
     integration_id = sandbox.integration_ids[0]
     sandbox.fault(
         path=f"/integrations/{integration_id}",
-        body='{"status":"success","data":{"id":"x","read_models":[{"id":"ats_offers"}]}}',
+        body='{"status":"success","data":{"read_models":[{"id":"ats_offers"}]}}',
     )
 
     run = run_tap(settings_for(sandbox), catalog=catalog_with("ats_offers", "ats_jobs"))
@@ -98,7 +102,7 @@ def test_a_model_is_skipped_only_if_the_category_is_known_to_be_another_one(
 ) -> None:
     """Kombo may add categories, or change their spelling."""
     integration_id = sandbox.integration_ids[0]
-    data = f'{{"id":"x","category":"{category}","read_models":[]}}'
+    data = f'{{"id":"{integration_id}","category":"{category}","read_models":[]}}'
     sandbox.fault(
         path=f"/integrations/{integration_id}", body=f'{{"status":"success","data":{data}}}'
     )
@@ -134,7 +138,7 @@ def test_the_test_option_lists_the_supported_streams_of_each_integration(
 
     assert run.code == 0
     lines = run.stdout.decode().splitlines()
-    assert [line.split(": ")[0] for line in lines] == sandbox.integration_ids
+    assert sorted(line.split(": ")[0] for line in lines) == sorted(sandbox.integration_ids)
     for line in lines:
         assert "ACTIVE" in line
         assert "ats_offers" in line
@@ -155,6 +159,57 @@ def test_the_test_option_reports_an_unknown_integration(
     assert len(run.stdout.decode().splitlines()) == len(sandbox.integration_ids)
     [error] = run.errors
     assert unknown in error
+
+
+def test_the_test_option_stops_at_a_rejected_key(sandbox: Sandbox) -> None:
+    sandbox.fault(path=f"/integrations/{sandbox.integration_ids[0]}", **REJECTED_KEY)
+
+    run = run_tap(settings_for(sandbox, concurrency=1), "--test")
+
+    assert run.code == 1
+    assert run.stdout == b""
+    [error] = run.errors
+    assert "PLATFORM.AUTHENTICATION_INVALID" in error
+    assert len(sandbox.requests()) == 2
+
+
+@pytest.mark.usefixtures("quick_retries")
+def test_the_test_option_waits_once_for_the_end_of_an_outage(sandbox: Sandbox) -> None:
+    """In 20 seconds, a request is sent at most six times; then the key is checked."""
+    sandbox.fault(close=True)
+
+    run = run_tap(settings_for(sandbox, concurrency=1, max_wait_seconds=20), "--test")
+
+    assert run.code == 1
+    [error] = run.errors
+    assert error.startswith("No connection to ")
+    assert len(sandbox.requests()) <= 1 + 6 + 1
+
+
+def test_the_test_option_prints_one_line_whatever_a_tool_is_named() -> None:
+    details = msgspec.json.encode({"tool": {"label": "Evil\n\x1b[2Jforged: \u2028x"}})
+
+    text = describe(msgspec.json.decode(details, type=Fields))
+
+    assert text == "Evil  [2Jforged:  x"
+
+
+@pytest.mark.parametrize("option", [(), ("--test",)], ids=["sync", "test"])
+def test_details_of_another_integration_are_an_error(
+    sandbox: Sandbox, option: tuple[str, ...]
+) -> None:
+    mixed_up, other, _ = sandbox.integration_ids
+    details = f'{{"status":"success","data":{{"id":"{other}","category":"HRIS","read_models":[]}}}}'
+    sandbox.fault(path=f"/integrations/{mixed_up}", body=details)
+
+    run = run_tap(settings_for(sandbox), *option)
+
+    assert run.code == 1
+    [error] = run.errors
+    assert mixed_up in error
+    assert "another integration's" in error
+    requests = [r for r in sandbox.requests() if r.integration_id == mixed_up]
+    assert [r.path for r in requests] == [f"/integrations/{mixed_up}"]
 
 
 @pytest.mark.parametrize("fault", [{"hang": True}, {"status": 429}], ids=["request", "rate limit"])
