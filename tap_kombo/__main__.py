@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from types import FrameType
+
+LOGGING_NOT_VALID = (
+    "`LOGLEVEL`, `TAP_KOMBO_LOGLEVEL` or `SINGER_SDK_LOG_CONFIG`: logging cannot be set up. Use a "
+    "level like INFO, and a file in the format of Python's logging.config."
+)
 
 
 def main() -> None:
@@ -16,7 +22,11 @@ def main() -> None:
         signal.signal(signum, _exit)
     from tap_kombo.tap import TapKombo  # noqa: PLC0415  # after the handlers
 
-    TapKombo.cli()
+    try:
+        command = TapKombo.cli  # sets up logging
+    except Exception:  # noqa: BLE001  # of levels, files, YAML, and handlers
+        sys.exit(LOGGING_NOT_VALID)
+    command()
 
 
 def _exit(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001  # Python's signature

@@ -111,7 +111,9 @@ class TapKombo(Tap):
         self._exit_timer: threading.Timer | None = None
         self._is_syncing = False
         # urllib3 logs URLs with their query, the mapper values of records.
-        logging.getLogger("urllib3").setLevel(logging.CRITICAL + 1)
+        for name in [*logging.root.manager.loggerDict]:
+            if name.startswith("urllib3"):
+                logging.getLogger(name).disabled = True
         logging.getLogger("singer_sdk.mapper").setLevel(logging.WARNING)
         super().__init__(
             catalog=load_catalog(catalog, KEYS),
@@ -409,6 +411,8 @@ class TapKombo(Tap):
     @classmethod
     def get_singer_command(cls) -> click.Command:
         command = super().get_singer_command()
+        # A configuration of logging disables all earlier loggers, unless it says otherwise.
+        cls.logger.disabled = False
         for param in command.params:
             if param.name in {"state", "catalog"}:
                 param.type = cli.JsonFile()

@@ -11,7 +11,7 @@ from unittest import mock
 
 import pytest
 
-from harness.tap import TapRun, catalog_with, run_tap, settings_for
+from harness.tap import TapRun, catalog_with, run_tap, settings_for, tap_process
 from kombo_sandbox import Sandbox
 from tests.tap.raw_server import (
     CLOSE,
@@ -132,6 +132,61 @@ def test_debug_logs_show_requests_without_their_queries(sandbox: Sandbox) -> Non
     assert [value for value in values - {"10", "true"} if value in run.stderr] == []
 
 
+def test_logs_show_no_query_if_a_configuration_turns_urllib3_on(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    loggers = {name: {"level": "DEBUG"} for name in ("urllib3", "urllib3.connectionpool")}
+    settings = settings_for(
+        sandbox,
+        filters={"ats_applications": {"outcomes": ["DECLINED"]}},
+        start_date="2001-02-03",
+        page_size=10,
+    )
+
+    run = run_tap(
+        settings,
+        catalog=catalog_with("ats_applications"),
+        env={"SINGER_SDK_LOG_CONFIG": log_config(tmp_path, loggers=loggers)},
+    )
+
+    assert run.code == 0
+    cursors = {r.params["cursor"] for r in sandbox.requests() if "cursor" in r.params}
+    secrets = [*cursors, "cursor=", "DECLINED", "outcomes", "2001-02-03"]
+    assert [secret for secret in secrets if secret in run.stderr] == []
+
+
+def test_a_configuration_of_logging_does_not_disable_the_log(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Python's default is to disable all loggers that exist when it is loaded."""
+    sandbox.fault("/ats/offers", status=403, code="INTEGRATION.PERMISSION_MISSING")
+
+    run = run_tap(
+        settings_for(sandbox),
+        catalog=OFFERS,
+        env={"SINGER_SDK_LOG_CONFIG": log_config(tmp_path)},
+    )
+
+    assert run.code == 1
+    error = "(ats_offers): INTEGRATION.PERMISSION_MISSING (HTTP 403"
+    for integration_id in sandbox.integration_ids:
+        assert f"Could not read {integration_id} {error}" in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("LOGLEVEL", "verbose"), ("TAP_KOMBO_LOGLEVEL", "x"), ("SINGER_SDK_LOG_CONFIG", ".")],
+)
+def test_logging_that_cannot_be_set_up_is_one_line(variable: str, value: str) -> None:
+    with tap_process({}, "--version", env={variable: value}) as process:
+        stdout, stderr = process.communicate()
+
+    assert process.returncode == 1
+    assert stdout == b""
+    [line] = stderr.decode().splitlines()
+    assert f"`{variable}`" in line
+
+
 def test_an_error_names_integration_stream_and_status(sandbox: Sandbox) -> None:
     failing = sandbox.integration_ids[1]
     sandbox.fault(path="/ats/candidates", integration_id=failing, status=418)
@@ -156,7 +211,7 @@ def test_the_last_log_record_has_the_result(sandbox: Sandbox, tmp_path: Path) ->
     run = run_tap(
         settings_for(sandbox),
         catalog=OFFERS,
-        env={"SINGER_SDK_LOG_CONFIG": json_log_config(tmp_path)},
+        env={"SINGER_SDK_LOG_CONFIG": log_config(tmp_path)},
     )
 
     assert run.code == 1
@@ -198,7 +253,7 @@ def test_the_result_says_whether_a_failure_is_transient(
     run = run_tap(
         settings_for(sandbox, max_wait_seconds=1),
         catalog=OFFERS,
-        env={"SINGER_SDK_LOG_CONFIG": json_log_config(tmp_path)},
+        env={"SINGER_SDK_LOG_CONFIG": log_config(tmp_path)},
     )
 
     [read] = json.loads(run.stderr.splitlines()[-1])["extra"]["result"]["reads"]
@@ -429,17 +484,17 @@ def test_a_key_that_is_not_encrypted_is_not_sent_to_a_proxy(variable: str, proxy
     assert len(kombo.heads) == 4
 
 
-def json_log_config(folder: Path) -> str:
+def log_config(folder: Path, **more: Any) -> str:
     """Write a configuration with which the log is JSON, and return its path."""
     path = folder / "logging.json"
     path.write_text(
         json.dumps(
             {
                 "version": 1,
-                "disable_existing_loggers": False,
                 "formatters": {"json": {"()": "singer_sdk.logging.StructuredFormatter"}},
                 "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
                 "root": {"level": "INFO", "handlers": ["stderr"]},
+                **more,
             }
         )
     )
