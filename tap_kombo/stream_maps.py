@@ -6,8 +6,10 @@ not exist. Here a typo is rejected, so that it does not leak a column.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 from fnmatch import fnmatchcase
 from importlib import resources
 from typing import Any
@@ -44,6 +46,8 @@ OPTIONS = {
 
 USE_OF_SALT = re.compile(r"\bconfig\W+(get\W+)?salt\b")
 """`config['salt']` and its other spellings in an expression."""
+
+ADDITIONAL_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def check(stream_maps: Mapping[str, object] | None, streams: Iterable[str]) -> Iterator[str]:
@@ -162,12 +166,16 @@ def record_filters(stream_maps: Mapping[str, object], stream: str) -> dict[str, 
 
 
 def flattenable(schema: Schema) -> dict[str, Any]:
-    """Remove empty `properties`, so that flattening keeps free-form objects as JSON text.
+    """Adapt a schema to the SDK's flattening, for columns that every target accepts.
 
-    The SDK's flattening makes a column for each property of an object, none if there are none, and
-    one for an object without `properties`.
+    The SDK makes a column for each property of an object, none if there are none, and one for an
+    object without `properties`. So empty `properties` are removed, and free-form objects become
+    JSON text. A value of several types becomes text, too.
     """
     flat = {name: value for name, value in schema.items() if name != "properties"}
+    names = schema.get("type", ())
+    if not isinstance(names, str) and len({*names} - {"null"}) > 1:
+        flat["type"] = ["string", "null"]
     if properties := schema.get("properties"):
         flat["properties"] = {name: flattenable(field) for name, field in properties.items()}
     return flat
@@ -186,6 +194,31 @@ def is_removed(stream: Stream) -> bool:
     return all(isinstance(m, RemoveRecordTransform) for m in stream.stream_maps)
 
 
+def columns(flat: Mapping[str, Any], properties: Mapping[str, Schema]) -> dict[str, Any]:
+    """Return the columns of a record that the SDK has flattened.
+
+    The SDK omits the columns of an object that is null, and adds keys for nested fields that the
+    schema does not declare. Their values are kept in `additional_fields`.
+
+    Args:
+        flat: The flattened record.
+        properties: The columns of the flattened schema.
+    """
+    record = {name: _as_text(flat.get(name), schema) for name, schema in properties.items()}
+    undeclared = {n: v for n, v in flat.items() if n not in properties and v is not None}
+    if undeclared and "additional_fields" in properties:
+        # A stream map may have hidden the additional fields, for example with a hash.
+        with contextlib.suppress(msgspec.DecodeError):
+            others = ADDITIONAL_FIELDS.decode(record["additional_fields"] or "{}")
+            record["additional_fields"] = ENCODER.encode(others | undeclared).decode()
+    return record
+
+
+def _as_text(value: Any, schema: Schema) -> Any:
+    is_other = isinstance(value, int | float | Decimal) and "string" in schema.get("type", ())
+    return ENCODER.encode(value).decode() if is_other else value
+
+
 def apply(maps: Iterable[StreamMap], record: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
     """Apply stream maps to a record.
 
@@ -199,6 +232,8 @@ def apply(maps: Iterable[StreamMap], record: dict[str, Any]) -> Iterator[tuple[s
     for stream_map in maps:
         try:
             result = stream_map.transform(record)
+            if result is not None and stream_map.flattening_enabled:
+                result = columns(result, stream_map.transformed_schema["properties"])
             text = ENCODER.encode(result)
         except Exception as error:  # noqa: BLE001  # an expression can raise anything
             problem = f"The stream map of {stream_map.stream_alias} raised {type(error).__name__}"

@@ -140,7 +140,8 @@ class TapKombo(Tap):
             if not mask[()]:
                 continue
             schema = selected_schema(entry.schema.to_dict(), mask)
-            if self.config.get("flattening_enabled"):
+            flattening = self.mapper.flattening_options
+            if flattening.enabled and flattening.max_level > 0:
                 schema = stream_maps.flattenable(schema)
             entry = replace(entry, schema=Schema.from_dict(schema))  # noqa: PLW2901
             self.mapper.stream_maps_dict = stream_maps.without_deselected(maps, entry)

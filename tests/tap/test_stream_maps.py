@@ -124,10 +124,29 @@ def test_flattening_keeps_free_form_objects_as_json_text(sandbox: Sandbox, depth
         None,
         {"b": 2},
     ]
-    # The SDK keeps a null under the name of the object that it flattens.
-    undeclared = set(record) - set(schema["properties"])
-    assert {name: record[name] for name in undeclared if record[name] is not None} == {}
+    assert set(record) == set(schema["properties"])
     jsonschema.Draft7Validator(schema).validate(record)
+
+
+@pytest.mark.parametrize("maps", [{}, {"ats_candidates": {"shoe_size": "44"}}], ids=["", "a map"])
+def test_flattening_keeps_nested_fields_that_the_schema_does_not_declare(
+    sandbox: Sandbox, maps: dict[str, Any]
+) -> None:
+    candidate = sandbox.records("ats_candidates")[0]
+    location = {"city": "Berlin", "planet": "Earth", "moon": None, "sea": {"name": "Wannsee"}}
+    settings = serve(sandbox, {**candidate, "location": location, "nickname": "Zac"})
+    flattening = {"flattening_enabled": True, "flattening_max_depth": 2, "stream_maps": maps}
+
+    run = run_tap({**settings, **flattening}, catalog=CANDIDATES)
+
+    [record] = run.records["ats_candidates"]
+    assert set(record) == set(run.schemas["ats_candidates"]["properties"])
+    assert record["location__city"] == "Berlin"
+    assert json.loads(record["additional_fields"]) == {
+        "nickname": "Zac",
+        "location__planet": "Earth",
+        "location__sea__name": "Wannsee",
+    }
 
 
 @pytest.mark.parametrize(

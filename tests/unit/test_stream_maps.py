@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,6 +12,8 @@ from tap_kombo import stream_maps
 from tap_kombo.tap import STREAMS
 
 CANDIDATES = "ats_candidates"
+
+NULLABLE_TEXT = {"type": ["string", "null"]}
 
 
 @pytest.mark.parametrize(
@@ -102,3 +106,62 @@ def test_maps_that_hash_with_a_salt_need_one(use: str, salt: object) -> None:
 )
 def test_other_maps_need_no_salt(maps: dict[str, Any] | None) -> None:
     assert list(stream_maps.check_salt(maps, None)) == []
+
+
+# Flattening
+
+
+def test_flattened_object_that_is_null_has_all_columns() -> None:
+    properties = {"id": NULLABLE_TEXT, "address__city": NULLABLE_TEXT}
+
+    record = stream_maps.columns({"id": "1", "address": None}, properties)
+
+    assert record == {"id": "1", "address__city": None}
+
+
+def test_undeclared_nested_field_is_kept_beside_the_other_additional_fields() -> None:
+    properties = {"id": NULLABLE_TEXT, "additional_fields": NULLABLE_TEXT}
+    flat = {"id": "1", "additional_fields": '{"new":1.50}', "address__planet": "Earth"}
+
+    record = stream_maps.columns(flat, properties)
+
+    assert record == {
+        "id": "1",
+        "additional_fields": '{"new":1.50,"address__planet":"Earth"}',
+    }
+
+
+@pytest.mark.parametrize(
+    ("properties", "flat"),
+    [
+        ({"id": NULLABLE_TEXT}, {}),
+        ({"additional_fields": NULLABLE_TEXT}, {"additional_fields": "d41d8cd98f00b204"}),
+    ],
+    ids=["not selected", "hashed"],
+)
+def test_undeclared_nested_field_is_omitted_where_additional_fields_are_hidden(
+    properties: dict[str, Any], flat: dict[str, Any]
+) -> None:
+    record = stream_maps.columns({**flat, "address__planet": "Earth"}, properties)
+
+    assert "Earth" not in json.dumps(record)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [("Meets", "Meets"), (3, "3"), (Decimal("4.50"), "4.50"), (True, "true"), (None, None)],
+)
+def test_flattened_value_of_several_types_is_text(value: object, text: str | None) -> None:
+    schema = stream_maps.flattenable({"type": ["number", "string", "null"]})
+
+    assert schema == NULLABLE_TEXT
+    assert stream_maps.columns({"rating__value": value}, {"rating__value": schema}) == {
+        "rating__value": text
+    }
+
+
+@pytest.mark.parametrize("value", [3, Decimal("4.50"), True])
+def test_flattened_value_of_one_type_stays(value: object) -> None:
+    schema = {"type": ["number", "boolean", "null"]}
+
+    assert stream_maps.columns({"x": value}, {"x": schema}) == {"x": value}
