@@ -345,6 +345,7 @@ class TapKombo(Tap):
             self.client,
             ["integrations"],
             self._details_partition,
+            self.reads_deletions,
             concurrency=int(self.config["concurrency"]),
             stop=self._stop,
         )
