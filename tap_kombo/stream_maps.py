@@ -6,15 +6,19 @@ not exist. Here a typo is rejected, so that it does not leak a column.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from fnmatch import fnmatchcase
+from functools import cache
 from importlib import resources
 from typing import Any
 
 import msgspec
+from simpleeval import EvalWithCompoundTypes, InvalidExpression, NameNotDefined
 from singer_sdk import Stream
 from singer_sdk.mapper import (
     MAPPER_ALIAS_OPTION,
@@ -23,6 +27,7 @@ from singer_sdk.mapper import (
     MAPPER_KEY_PROPERTIES_OPTION,
     MAPPER_SOURCE_OPTION,
     NULL_STRING,
+    CustomStreamMap,
     RemoveRecordTransform,
     SameRecordTransform,
     StreamMap,
@@ -30,7 +35,7 @@ from singer_sdk.mapper import (
 from singer_sdk.singerlib import CatalogEntry
 
 from tap_kombo import errors
-from tap_kombo.errors import KomboError
+from tap_kombo.errors import InputError, KomboError
 from tap_kombo.records import ENCODER
 from tap_kombo.settings import did_you_mean
 from tap_kombo.validation import Schema
@@ -47,11 +52,14 @@ OPTIONS = {
 USE_OF_SALT = re.compile(r"\bconfig\W+(get\W+)?salt\b")
 """`config['salt']` and its other spellings in an expression."""
 
+VARIABLES = {"_", "record", "config", "self", "fake", "__stream_name__", "__original_stream_name__"}
+"""Names in expressions that are not fields or functions."""
+
 ADDITIONAL_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def check(stream_maps: Mapping[str, object] | None, streams: Iterable[str]) -> Iterator[str]:
-    """Check the setting `stream_maps`; the SDK checks its types and expressions.
+    """Check the setting `stream_maps`; the SDK checks its types.
 
     Args:
         stream_maps: Stream name or pattern -> map; None without any.
@@ -61,7 +69,7 @@ def check(stream_maps: Mapping[str, object] | None, streams: Iterable[str]) -> I
         A sentence for each mistake.
     """
     names = list(streams)
-    mapped_by: dict[str, str] = {}
+    mapped: set[str] = set()
     for key, definition in (stream_maps or {}).items():
         if key == MAPPER_ELSE_OPTION:
             continue
@@ -73,18 +81,16 @@ def check(stream_maps: Mapping[str, object] | None, streams: Iterable[str]) -> I
                 "Use the name of a stream, or remove the map."
             )
             continue
-        # The SDK applies only the last of several maps, and a copy does not replace its original.
-        is_copy = isinstance(definition, dict) and MAPPER_SOURCE_OPTION in definition
-        outputs = [name for name in names if fnmatchcase(name, key)] if is_copy else matching
-        if repeated := [name for name in outputs if is_copy or name in mapped_by]:
-            yield (
-                f"`stream_maps.{key}`: another map or stream already makes {repeated[0]}. Write "
-                "one map for each stream, and give copies another name."
-            )
-        if not is_copy:
-            mapped_by.update((name, key) for name in matching)
+        # The SDK applies only the last of several maps.
+        if not (isinstance(definition, dict) and MAPPER_SOURCE_OPTION in definition):
+            if repeated := [name for name in matching if name in mapped]:
+                yield (
+                    f"`stream_maps.{key}`: another map is for {repeated[0]}, too. Write one map "
+                    "for each stream."
+                )
+            mapped.update(matching)
         if isinstance(definition, dict):
-            yield from _check_removed_fields(key, definition, matching)
+            yield from _check_fields(key, definition, matching)
 
 
 def check_salt(stream_maps: object, salt: object) -> Iterator[str]:
@@ -105,17 +111,84 @@ def check_salt(stream_maps: object, salt: object) -> Iterator[str]:
         )
 
 
-def _check_removed_fields(
-    key: str, definition: Mapping[str, object], streams: list[str]
-) -> Iterator[str]:
+def _check_fields(key: str, definition: Mapping[str, object], streams: list[str]) -> Iterator[str]:
     fields = {field for stream in streams for field in fields_of(stream)}
     for field, expression in definition.items():
-        is_removed = expression is None or expression == NULL_STRING
-        if is_removed and field not in fields | OPTIONS:
-            yield (
-                f"`stream_maps.{key}`: there is no field {field}{did_you_mean(field, fields)}. "
-                "Remove an existing field."
-            )
+        if expression is None or expression == NULL_STRING:
+            if field not in fields | OPTIONS:
+                yield (
+                    f"`stream_maps.{key}`: there is no field {field}{did_you_mean(field, fields)}. "
+                    "Remove an existing field."
+                )
+        elif field not in OPTIONS - {MAPPER_FILTER_OPTION} and (
+            problem := _problem(str(expression), fields)
+        ):
+            yield f"`stream_maps.{key}.{field}`: {problem}."
+
+
+def _problem(expression: str, fields: AbstractSet[str]) -> str | None:
+    """Return why an expression fails for every record; None if it does not."""
+    try:
+        nodes = [*ast.walk(ast.parse(expression.strip(), mode="eval"))]
+    except (SyntaxError, ValueError):
+        return "the expression is not valid Python"
+    evaluator = _evaluator()
+    names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    loops = {node.id for node in nodes if isinstance(node, ast.Name) and _is_set(node)}
+    known = fields | VARIABLES | loops | {*evaluator.functions}
+    for name in sorted(names - known):
+        return f"there is no field or function {name}{did_you_mean(name, known)}"
+    for node in nodes:
+        if isinstance(node, ast.expr) and type(node) not in evaluator.nodes:
+            return f"expressions cannot have a {type(node).__name__}"
+        if isinstance(node, ast.Call) and not _is_allowed(node.func, evaluator):
+            return f"there is no function {ast.unparse(node.func)}"
+    return None
+
+
+def _is_set(name: ast.Name) -> bool:
+    return isinstance(name.ctx, ast.Store)
+
+
+def _is_allowed(function: ast.expr, evaluator: EvalWithCompoundTypes) -> bool:
+    if isinstance(function, ast.Name):
+        return function.id in evaluator.functions
+    try:
+        evaluator.eval(ast.unparse(function))
+    except InvalidExpression as error:
+        return isinstance(error, NameNotDefined)  # a method of a field's value
+    except Exception:  # noqa: BLE001  # an expression can raise anything
+        return True
+    return True
+
+
+@cache
+def _evaluator() -> EvalWithCompoundTypes:
+    """Return the SDK's evaluator of expressions: its functions, and none of a record's names."""
+    return CustomStreamMap("", {}, {}, {"properties": {}}, None, {}, None).expr_evaluator
+
+
+def check_names(maps: Mapping[str, Iterable[StreamMap]]) -> None:
+    """Check that no two streams are emitted under one name, as a copy or by an alias.
+
+    Args:
+        maps: The SDK's maps of each selected stream.
+
+    Raises:
+        InputError: There are two.
+    """
+    source_of: dict[str, str] = {}
+    for stream, of_stream in maps.items():
+        for stream_map in of_stream:
+            name = stream_map.stream_alias
+            if isinstance(stream_map, RemoveRecordTransform):
+                continue
+            if name in source_of:
+                raise InputError(
+                    f"`stream_maps`: {source_of[name]} and {stream} would both be emitted as "
+                    f"{name}. Give each another name."
+                )
+            source_of[name] = stream
 
 
 def fields_of(stream: str) -> dict[str, Schema]:
@@ -219,8 +292,17 @@ def _as_text(value: Any, schema: Schema) -> Any:
     return ENCODER.encode(value).decode() if is_other else value
 
 
-def apply(maps: Iterable[StreamMap], record: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
-    """Apply stream maps to a record.
+def _number(text: str) -> float | Decimal:
+    """Convert a number: to a float, which all functions accept, if that has all its digits."""
+    number = float(text)
+    return number if str(number) == text else Decimal(text)
+
+
+DECODER = msgspec.json.Decoder(dict[str, Any], float_hook=_number)
+
+
+def apply(maps: Iterable[StreamMap], record: bytes) -> Iterator[tuple[str, bytes]]:
+    """Apply stream maps to a record, which is JSON.
 
     Yields:
         The name of a stream, and the record as JSON.
@@ -229,9 +311,10 @@ def apply(maps: Iterable[StreamMap], record: dict[str, Any]) -> Iterator[tuple[s
         KomboError: An expression failed, or its result is not JSON. The error holds nothing of
             the record.
     """
+    decoded = DECODER.decode(record)
     for stream_map in maps:
         try:
-            result = stream_map.transform(record)
+            result = stream_map.transform(decoded)
             if result is not None and stream_map.flattening_enabled:
                 result = columns(result, stream_map.transformed_schema["properties"])
             text = ENCODER.encode(result)

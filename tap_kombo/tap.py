@@ -153,6 +153,7 @@ class TapKombo(Tap):
                     f"{entry.tap_stream_id} would have the same name. Choose another separator, or "
                     "a greater length."
                 ) from None
+        stream_maps.check_names(self.mapper.stream_maps)
 
     @cached_property
     def client(self) -> KomboClient:

@@ -16,7 +16,7 @@ from typing import Any, TextIO
 from tap_kombo import errors
 from tap_kombo.errors import KomboError
 from tap_kombo.reader import Page, ReadFailed
-from tap_kombo.records import DECODER, ENCODER
+from tap_kombo.records import ENCODER
 from tap_kombo.state import State
 from tap_kombo.stream_maps import apply, custom_maps
 from tap_kombo.streams import KomboStream
@@ -84,7 +84,7 @@ class SingerMessages:
         if not maps:
             return [(partition.stream, text) for text in texts]
         # The SDK's stream maps and flattening need decoded records.
-        return [message for text in texts for message in apply(maps, DECODER.decode(text))]
+        return [message for text in texts for message in apply(maps, text)]
 
 
 @cache

@@ -62,6 +62,25 @@ def test_maps_hash_remove_and_rename(sandbox: Sandbox) -> None:
         assert "email_addresses" not in record
 
 
+def test_expressions_can_calculate_with_numbers(
+    sandbox: Sandbox,
+) -> None:
+    candidate = sandbox.records("ats_candidates")[0]
+    fields = {"ratio": 1.5, "exact": 1}
+    settings = serve(sandbox, {**candidate, "custom_fields": fields, "last_name": None})
+    maps = {
+        "ats_candidates": {
+            "last_name": "json.dumps(custom_fields)",
+            "first_name": "str(custom_fields['ratio'] * 1.5)",
+        }
+    }
+
+    run = run_tap({**settings, "stream_maps": maps}, catalog=CANDIDATES)
+
+    [record] = run.records["ats_candidates"]
+    assert (json.loads(record["last_name"]), record["first_name"]) == (fields, "2.25")
+
+
 def test_removed_stream_is_not_requested(sandbox: Sandbox) -> None:
     run = run_tap(
         settings_for(sandbox, stream_maps={"ats_offers": None}),
@@ -204,11 +223,13 @@ def test_field_that_the_schema_does_not_declare_can_be_removed(sandbox: Sandbox)
     ("maps", "words"),
     [
         ({"ats_candidate": {"last_name": None}}, ["no stream ats_candidate", "ats_candidates?"]),
-        ({"ats_candidates": {"last_name": "md5("}}, ["md5("]),
+        ({"ats_candidates": {"last_name": "md5("}}, ["ats_candidates.last_name`"]),
+        ({"ats_candidates": {"last_name": "shred(last_name)"}}, ["function shred"]),
+        ({"ats_*": {"__alias__": "x"}, "ats_candidates": None}, ["ats_candidates"]),
         ({"ats_candidates": {"id": None}}, ["'id'"]),
         ({"ats_candidates": {"__key_properties__": ["x"]}}, ["[x]"]),
     ],
-    ids=["unknown stream", "syntax error", "removed key", "unknown key"],
+    ids=["unknown stream", "syntax error", "function", "two maps", "removed key", "unknown key"],
 )
 def test_mistake_in_a_map_is_one_line_before_anything_is_read(
     sandbox: Sandbox, maps: dict[str, Any], words: list[str]

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tap_kombo import stream_maps
-from tap_kombo.tap import STREAMS
+from tap_kombo.errors import InputError
+from tap_kombo.tap import STREAMS, TapKombo
 
 CANDIDATES = "ats_candidates"
 
@@ -58,17 +59,99 @@ def test_removed_field_must_exist(maps: dict[str, Any]) -> None:
     ("maps", "name"),
     [
         ({"*": {"remote_data": None}, CANDIDATES: {"last_name": None}}, CANDIDATES),
-        ({CANDIDATES: {"__source__": CANDIDATES, "last_name": None}}, CANDIDATES),
-        ({"ats_jobs": {"__source__": CANDIDATES}}, "ats_jobs"),
-        ({"ats_*": {"__source__": "ats_*", "last_name": None}}, "ats_application_stages"),
+        ({"ats_jobs": {"__alias__": "x"}, "ats_j*": {"name": "name"}}, "ats_jobs"),
     ],
     ids=repr,
 )
-def test_two_streams_must_not_have_the_same_name(maps: dict[str, Any], name: str) -> None:
+def test_stream_must_not_have_two_maps(maps: dict[str, Any], name: str) -> None:
     [sentence] = stream_maps.check(maps, STREAMS)
 
-    assert f"another map or stream already makes {name}" in sentence
-    assert "another name" in sentence
+    assert f"another map is for {name}, too" in sentence
+
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        ("shred(last_name)", "there is no field or function shred"),
+        ("sha255(last_name)", "there is no field or function sha255 (did you mean sha256?)"),
+        ("md5(lastname)", "there is no field or function lastname (did you mean last_name?)"),
+        ("md5(last_name) if last_name else nothing()", "nothing"),
+        ("[shred(x) for x in tags]", "shred"),
+        ("last_name()", "there is no function last_name"),
+        ("open('/etc/passwd')", "open"),
+        ("last_name.format(1)", "there is no function last_name.format"),
+        ("json.dumb(record)", "there is no function json.dumb"),
+        ("datetime.sys.exit()", "there is no function datetime.sys.exit"),
+        ("last_name.__class__()", "there is no function last_name.__class__"),
+        ("lambda: 1", "cannot have a Lambda"),
+        ("md5(", "not valid Python"),
+        ("x = 1", "not valid Python"),
+        ("", "not valid Python"),
+    ],
+)
+@pytest.mark.parametrize("field", ["last_name", "new", "__filter__"])
+def test_function_of_an_expression_must_exist(field: str, expression: str, words: str) -> None:
+    [sentence] = stream_maps.check({CANDIDATES: {field: expression}}, STREAMS)
+
+    assert sentence.startswith(f"`stream_maps.{CANDIDATES}.{field}`: ")
+    assert words in sentence
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "md5(config['salt'] + last_name) if last_name else None",
+        "sha256(self)",
+        "last_name.upper()[:1] + str(record['id'])",
+        "[tag['name'].lower() for tag in tags]",
+        "datetime.datetime.fromisoformat(changed_at).date()",
+        "json.dumps(tags)",
+        "fake.name()",
+        "f'{__stream_name__} {_}'",
+        "{'id': id, 'deleted': bool(remote_deleted_at)}",
+        "int(1 / 0).bit_length()",
+    ],
+)
+def test_expression_with_existing_functions_is_accepted(expression: str) -> None:
+    assert list(stream_maps.check({CANDIDATES: {"last_name": expression}}, STREAMS)) == []
+
+
+@pytest.mark.parametrize(
+    ("maps", "sources", "name"),
+    [
+        (
+            {"ats_jobs": {"__alias__": "x"}, "ats_tags": {"__alias__": "x"}},
+            "jobs and ats_tags",
+            "x",
+        ),
+        ({"ats_*": {"__alias__": "x"}}, "application_stages and ats_applications", "x"),
+        ({"x": {"__source__": "ats_*"}}, "application_stages and ats_applications", "x"),
+        ({"ats_jobs": {"__alias__": "ats_tags"}}, "jobs and ats_tags", "ats_tags"),
+        ({"ats_tags": {"__source__": "ats_jobs"}}, "jobs and ats_tags", "ats_tags"),
+        ({"ats_jobs": {"__source__": "ats_jobs"}}, "jobs and ats_jobs", "ats_jobs"),
+    ],
+    ids=repr,
+)
+def test_two_streams_must_not_have_the_same_name(
+    maps: dict[str, Any], sources: str, name: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        TapKombo(config={"api_key": "ks_dev_1", "integration_ids": ["a:b"], "stream_maps": maps})
+
+    assert f"ats_{sources} would both be emitted as {name}." in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "maps",
+    [
+        {"ats_*": {"__alias__": "__stream_name__ + '_eu'"}},
+        {"ats_jobs": None, "ats_tags": {"__alias__": "ats_jobs"}},
+        {"ats_jobs": None, "jobs": {"__source__": "ats_jobs"}},
+    ],
+    ids=repr,
+)
+def test_streams_with_different_names_are_accepted(maps: dict[str, Any]) -> None:
+    TapKombo(config={"api_key": "ks_dev_1", "integration_ids": ["a:b"], "stream_maps": maps})
 
 
 @pytest.mark.parametrize(
@@ -165,3 +248,20 @@ def test_flattened_value_of_one_type_stays(value: object) -> None:
     schema = {"type": ["number", "boolean", "null"]}
 
     assert stream_maps.columns({"x": value}, {"x": schema}) == {"x": value}
+
+
+@pytest.mark.parametrize("number", ["1.5", "0.1", "1.50", "12345678901234567890.12", "1e-400"])
+def test_mapped_record_keeps_all_digits_of_a_number(number: str) -> None:
+    tap = TapKombo(
+        config={
+            "api_key": "ks_dev_1",
+            "integration_ids": ["a:b"],
+            "stream_maps": {"ats_jobs": {"name": None}},
+        }
+    )
+    record = b'{"custom_fields":{"x":%b}}' % number.encode()
+
+    [(stream, text)] = stream_maps.apply(tap.mapper.stream_maps["ats_jobs"], record)
+
+    assert stream == "ats_jobs"
+    assert Decimal(json.loads(text, parse_float=str)["custom_fields"]["x"]) == Decimal(number)
