@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -25,8 +26,35 @@ BOOLEANS = {"true", "1", "yes", "on", "false", "0", "no", "off"}
 """The SDK takes all other values for false."""
 
 
+KEY = re.compile(r"(?<![A-Za-z0-9])ks_(?!prod_\.\.\.)[\w-]+")
+"""Kombo's API keys, but not the example `ks_prod_...`"""
+
+
+def hide_keys(text: str) -> str:
+    """Replace everything that looks like an API key, or is the one in the environment."""
+    text = KEY.sub("***", text)
+    if key := os.environ.get(f"{PREFIX}API_KEY"):
+        text = re.sub(rf"(?<![\w-]){re.escape(key)}(?![\w-])", "***", text)
+    return text
+
+
+def _hide_keys(record: logging.LogRecord) -> bool:
+    record.msg, record.args = hide_keys(record.getMessage()), ()
+    return True
+
+
+# Names are printed where they are wrong, and a key may be given in the place of a name.
+logger.addFilter(_hide_keys)
+
+
 class TapCommand(SingerCommand):
     """The SDK's command. A traceback would hold the API key or people's data."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        try:
+            return super().make_context(*args, **kwargs)
+        except click.UsageError as error:
+            raise click.UsageError(hide_keys(error.format_message()), error.ctx) from None
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         sentences: tuple[str, ...] = ()

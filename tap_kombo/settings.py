@@ -48,7 +48,10 @@ SCHEMA: dict[str, Any] = {
             "type": "array",
             "title": "Integration IDs",
             "description": "The integrations to sync: the customers' connections, by Kombo's IDs.",
-            "items": {"type": "string", "pattern": rf"^(?!\.{{1,2}}$)[A-Za-z0-9_.:@|~+=-]+{END}"},
+            "items": {
+                "type": "string",
+                "pattern": rf"^(?!\.{{1,2}}$|ks_)[A-Za-z0-9_.:@|~+=-]+{END}",
+            },
             "minItems": 1,
             "uniqueItems": True,
             "examples": [["personio:B1hu5NGyhdjSq5X3hxEz4bAN"]],

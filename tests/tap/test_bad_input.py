@@ -53,6 +53,42 @@ def test_value_of_a_setting_is_not_printed(name: str) -> None:
     assert_rejected(run_tap({**SETTINGS, name: [KEY]}), f"`{name}`: the setting is not valid.")
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"region": KEY},
+        {"integration_ids": [KEY]},
+        {KEY: 1},
+        {"filters": {KEY: {}}},
+        {"filters": {"ats_offers": {KEY: "x"}}},
+        {"stream_maps": {KEY: None}},
+        {"stream_maps": {"ats_offers": {KEY: None}}},
+        {"stream_maps": {"ats_offers": {"status": KEY}}},
+        {"stream_maps": {"ats_offers": {"__alias__": f"{KEY}("}}},
+        {"stream_maps": {"ats_offers": {"__key_properties__": [KEY]}}},
+        {"start_date": KEY},
+        {"api_url": f"https://{KEY}@kombo.dev"},
+    ],
+    ids=repr,
+)
+def test_key_in_the_wrong_place_is_not_printed(settings: dict[str, Any]) -> None:
+    run = run_tap({**SETTINGS, **settings}, "--test=schema")
+
+    assert run.errors or run.warnings
+    assert KEY not in run.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [(KEY,), (f"--{KEY}",), ("--config", KEY), ("--catalog", KEY), ("--format", KEY)]
+)
+def test_key_as_an_argument_is_not_printed(arguments: tuple[str, ...]) -> None:
+    run = run_tap(SETTINGS, *arguments)
+
+    assert run.code in {1, 2}
+    assert run.stderr
+    assert KEY not in run.stderr
+
+
 @pytest.mark.parametrize("url", ["http://127.0.0.1:99999/v1", "https://./v1"], ids=["port", "host"])
 def test_impossible_api_url_is_named(url: str) -> None:
     run = run_tap({**SETTINGS, "api_url": url}, catalog=catalog_with("ats_offers"))

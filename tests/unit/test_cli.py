@@ -77,6 +77,25 @@ def test_file_must_be_readable(tmp_path: Path, name: str, problem: str) -> None:
         cli.read_file(str(tmp_path / name), "state")
 
 
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        (
+            f"`filters.{SECRET}`: there is no such stream.",
+            "`filters.***`: there is no such stream.",
+        ),
+        (f"TAP_KOMBO_{SECRET}=1", "TAP_KOMBO_***=1"),
+        ("`filters.word`: there", "`filters.***`: there"),
+        ("words hris_tasks_x", "words hris_tasks_x"),
+        ('Use a value like "ks_prod_...".', 'Use a value like "ks_prod_...".'),
+    ],
+)
+def test_keys_are_hidden(monkeypatch: pytest.MonkeyPatch, text: str, hidden: str) -> None:
+    monkeypatch.setenv("TAP_KOMBO_API_KEY", "word")
+
+    assert cli.hide_keys(text) == hidden
+
+
 # Environment variables
 
 
