@@ -193,6 +193,21 @@ def read_config(path: str) -> dict[str, Any]:
     return config
 
 
+def unread_variables(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
+    """Return the variables of settings that are in the environment only.
+
+    Args:
+        config: The settings.
+        schema: Their JSON schema.
+    """
+    variables = {name: f"{PREFIX}{name.upper()}" for name in schema["properties"]}
+    return [
+        variable
+        for name, variable in variables.items()
+        if os.environ.get(variable) and config.get(name) in (None, "")
+    ]
+
+
 def check_environment(schema: Mapping[str, Any]) -> None:
     """Check the settings in the environment, which the SDK converts.
 

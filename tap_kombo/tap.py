@@ -63,7 +63,7 @@ from tap_kombo.responses import ALL_DETAILS, describe, is_available
 from tap_kombo.state import State, check_state
 from tap_kombo.streams import MODELS, KomboStream
 from tap_kombo.summary import RunSummary
-from tap_kombo.times import parse_start_date
+from tap_kombo.times import has_offset, parse_start_date
 from tap_kombo.writer import SingerMessages, Writer
 
 STOP_SECONDS = 6.0
@@ -309,9 +309,15 @@ class TapKombo(Tap):
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         """Check the settings in place of the SDK, which prints values. Discovery needs none."""
         self.append_builtin_config(self.config_jsonschema)
-        self._config = settings.with_defaults(self._config)
+        given, self._config = self._config, settings.with_defaults(self._config)
         if not raise_errors:
             return []
+        if unread := cli.unread_variables(given, self.config_jsonschema):
+            self.logger.warning(
+                "Environment: the tap does not read %s. Add `--config ENV`, or declare the "
+                "settings in meltano.yml.",
+                ", ".join(unread),
+            )
         maps = self.config.get("stream_maps")
         sentences = settings.check(self.config, self.config_jsonschema, STREAMS) or [
             *stream_maps.check(maps, STREAMS),
@@ -321,6 +327,9 @@ class TapKombo(Tap):
             raise InputError(*sentences)
         for warning in settings.warnings(self.config, self.config_jsonschema):
             self.logger.warning(warning)
+        start_date = self.config.get("start_date")
+        if start_date and not has_offset(start_date):
+            self.logger.info("`start_date`: the time has no offset; it is read as UTC.")
         return []
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002

@@ -26,6 +26,11 @@ def parse_start_date(text: str) -> pendulum.DateTime:
         raise ValueError(text) from None
 
 
+def has_offset(text: str) -> bool:
+    """Return whether a valid date or time is the same moment in every time zone."""
+    return pendulum.parse(text, tz="Asia/Tokyo") == pendulum.parse(text, tz="UTC")
+
+
 def parse_time(text: str) -> datetime:
     """Parse an ISO 8601 time of a state or a record; without an offset it is UTC.
 

@@ -153,6 +153,34 @@ def test_settings_can_be_read_from_the_environment() -> None:
     assert run.warnings == []
 
 
+def test_variables_that_are_not_read_are_a_warning() -> None:
+    env = {"TAP_KOMBO_API_KEY": KEY, "TAP_KOMBO_FILTERS": "{}", "TAP_KOMBO_REGION": ""}
+
+    run = run_tap({**SETTINGS, "api_key": ""}, env=env)
+
+    assert_rejected(run, "`api_key`: the setting is missing.")
+    [warning] = run.warnings
+    assert warning == (
+        "Environment: the tap does not read TAP_KOMBO_API_KEY, TAP_KOMBO_FILTERS. Add "
+        "`--config ENV`, or declare the settings in meltano.yml."
+    )
+
+
+def test_variables_of_settings_that_a_file_has_are_no_warning() -> None:
+    """Meltano passes its settings in both."""
+    run = run_tap(SETTINGS, "--test=schema", env={"TAP_KOMBO_API_KEY": KEY})
+
+    assert run.code == 0
+    assert run.warnings == []
+
+
+def test_start_date_without_an_offset_is_mentioned() -> None:
+    run = run_tap({**SETTINGS, "start_date": "2026-01-31T12:00:00"}, "--test=schema")
+
+    assert run.code == 0
+    assert sum("`start_date`: the time has no offset" in line for line in run.log) == 1
+
+
 def test_mistake_in_the_environment_is_a_line() -> None:
     assert_rejected(run_with_environment(PAGE_SIZE="many"), "TAP_KOMBO_PAGE_SIZE: ")
 

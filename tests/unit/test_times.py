@@ -6,7 +6,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tap_kombo.times import format_time, in_words, parse_http_date, parse_start_date, parse_time
+from tap_kombo.times import (
+    format_time,
+    has_offset,
+    in_words,
+    parse_http_date,
+    parse_start_date,
+    parse_time,
+)
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -23,6 +30,19 @@ NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 )
 def test_start_date_is_utc_without_an_offset(text: str, moment: datetime) -> None:
     assert parse_start_date(text) == moment
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-01-31", False),
+        ("2026-01-31T12:00:00", False),
+        ("2026-01-31T12:00:00Z", True),
+        ("2026-01-31T14:00:00+02:00", True),
+    ],
+)
+def test_time_may_have_an_offset(text: str, *, expected: bool) -> None:
+    assert has_offset(text) is expected
 
 
 @pytest.mark.parametrize("text", ["2026-02-30", "P1D", "12:00", "2026-01-01/2026-02-01", "x", ""])
