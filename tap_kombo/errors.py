@@ -59,6 +59,12 @@ KEY_REJECTED = Rule(
     FAIL, RUN, "Kombo rejects the API key. Check `api_key`, and that `region` is the key's region."
 )
 NOT_READY = "The first run after that reads the integration."
+NOT_ACCEPTED = Rule(
+    FAIL,
+    READ,
+    "The request is too long or not valid. If `filters` has many values, use fewer. Else check "
+    "`api_url`.",
+)
 UNKNOWN_CODE = Rule(
     FAIL, READ, "This version does not know the code. See the request's log at Kombo."
 )
@@ -125,6 +131,7 @@ STATUSES: Mapping[int, Rule] = {
         READ,
         "A cache in front of Kombo responded. Check `api_url` and the network's proxy.",
     ),
+    400: NOT_ACCEPTED,
     401: KEY_REJECTED,
     403: Rule(FAIL, READ, "A firewall or proxy between this machine and Kombo blocks the request."),
     404: Rule(FAIL, READ, "Kombo has nothing at this URL. Check `api_url`."),
@@ -134,7 +141,10 @@ STATUSES: Mapping[int, Rule] = {
         "The network's proxy requires a login. Check the environment variable `HTTPS_PROXY`.",
     ),
     408: Rule(RETRY, READ, "The request took too long to arrive. Try again later."),
+    413: NOT_ACCEPTED,
+    414: NOT_ACCEPTED,
     429: KEY_LIMIT,
+    431: NOT_ACCEPTED,
 }
 """HTTP status of a response without a code -> rule"""
 

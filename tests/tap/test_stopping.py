@@ -209,10 +209,14 @@ def test_a_signal_to_both_tap_and_target_is_reported_by_the_exit_status(
     assert "Traceback" not in run.stderr
 
 
-def test_a_full_disk_stops_the_run_with_one_error(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("option", [(), ("--discover",), ("--about",)], ids=repr)
+def test_a_full_disk_stops_the_run_with_one_error(
+    sandbox: Sandbox, option: tuple[str, ...]
+) -> None:
+    settings = settings_for(sandbox)
     with (
         Path("/dev/full").open("wb") as full,
-        tap_process(settings_for(sandbox), catalog=OFFERS, stdout=full.fileno()) as process,
+        tap_process(settings, *option, catalog=OFFERS, stdout=full.fileno()) as process,
     ):
         _, stderr = process.communicate(timeout=30)
 

@@ -76,6 +76,11 @@ def test_without_a_code_the_status_decides(status: int, action: Action, scope: S
     assert (rule.action, rule.scope) == (action, scope)
 
 
+@pytest.mark.parametrize("status", [400, 413, 414, 431])
+def test_long_filters_are_named_where_the_request_is_too_long(status: int) -> None:
+    assert "`filters`" in rule_for(status, None).advice
+
+
 def test_an_error_states_code_status_log_url_and_advice() -> None:
     rule = rule_for(403, "INTEGRATION.PERMISSION_MISSING")
 
