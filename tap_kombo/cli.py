@@ -9,7 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import IO, Any
 
 import click
 import msgspec
@@ -24,6 +24,9 @@ logger = logging.getLogger("tap-kombo")
 PREFIX = "TAP_KOMBO_"
 BOOLEANS = {"true", "1", "yes", "on", "false", "0", "no", "off"}
 """The SDK takes all other values for false."""
+
+STATE_BLOCK = 1 << 20
+"""Bytes that are read first from the end of a file of states, which grows without limit."""
 
 
 KEY = re.compile(r"(?<![A-Za-z0-9])ks_(?!prod_\.\.\.)[\w-]+")
@@ -91,7 +94,7 @@ class JsonFile(click.ParamType):  # type: ignore[type-arg]  # generic only in ne
         option = str(param and param.name)
         text = read_file(value, option)
         if option == "state":
-            text = last_state(text).strip() or b"null"
+            text = text.strip() or b"null"
         if parse_json(text, value, f"{option} file") is None:
             if option != "state":
                 raise InputError(f"{value}: the {option} file holds null. Omit --{option}.")
@@ -133,17 +136,33 @@ MASKING = click.Option(
 )
 
 
-def last_state(content: bytes) -> bytes:
-    """Return the last state of a file.
+def last_state(file: IO[bytes]) -> bytes:
+    """Return the last state of a file, which is read from its end.
 
     Targets append one line for each state. If a target was killed, its last line may be cut.
     """
-    complete = [line for line in content[: content.rfind(b"\n") + 1].splitlines() if line.strip()]
+    if file.seekable():
+        size = file.seek(0, os.SEEK_END)
+        block = STATE_BLOCK
+        while block < size:
+            file.seek(-block, os.SEEK_END)
+            _, _, lines = file.read(block).partition(b"\n")
+            if state := _last_object(lines):
+                return state
+            block *= 2
+        file.seek(0)
+    content = file.read()
+    return _last_object(content) or content
+
+
+def _last_object(content: bytes) -> bytes | None:
+    """Return the last complete line, if it is a JSON object."""
+    line = content[: content.rfind(b"\n") + 1].rstrip().rpartition(b"\n")[2]
     try:
-        msgspec.json.decode(b"".join(complete[-1:]), type=dict)
+        msgspec.json.decode(line, type=dict)
     except msgspec.DecodeError:
-        return content
-    return complete[-1]
+        return None
+    return line
 
 
 def read_file(path: str, content: str) -> bytes:
@@ -151,14 +170,14 @@ def read_file(path: str, content: str) -> bytes:
 
     Args:
         path: The file's path.
-        content: The kind of its content, for the error: "state".
+        content: The kind of its content. Of a state, only the last is read.
 
     Raises:
         InputError: It cannot be read.
     """
     try:
         with click.open_file(path, "rb") as file:
-            data: bytes = file.read()
+            data: bytes = last_state(file) if content == "state" else file.read()
             return data
     except OSError as error:
         raise InputError(f"{path}: the {content} file cannot be read: {error.strerror}.") from None

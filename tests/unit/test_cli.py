@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -30,14 +32,32 @@ NEW = b'{"bookmarks": {"ats_offers": {}}}'
     ],
     ids=["one", "one line", "lines", "lines of Windows", "an empty line", "a cut line at the end"],
 )
-def test_last_complete_line_of_a_state_file_is_the_state(content: bytes) -> None:
-    assert json.loads(cli.last_state(content)) == json.loads(NEW)
+@pytest.mark.parametrize("block", [1, 30, 40, 1 << 20])
+def test_last_complete_line_of_a_state_file_is_the_state(
+    monkeypatch: pytest.MonkeyPatch, content: bytes, block: int
+) -> None:
+    monkeypatch.setattr(cli, "STATE_BLOCK", block)
+
+    assert json.loads(cli.last_state(io.BytesIO(content))) == json.loads(NEW)
 
 
-def test_state_may_have_several_lines() -> None:
+@pytest.mark.parametrize("block", [1, 1 << 20])
+def test_state_may_have_several_lines(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    monkeypatch.setattr(cli, "STATE_BLOCK", block)
     content = json.dumps(json.loads(NEW), indent=2).encode() + b"\n"
 
-    assert json.loads(cli.last_state(content)) == json.loads(NEW)
+    assert json.loads(cli.last_state(io.BytesIO(content))) == json.loads(NEW)
+
+
+def test_state_file_is_read_from_its_end(tmp_path: Path) -> None:
+    """It has a line for each second of all runs so far, and the tap 200 MB of memory."""
+    path = tmp_path / "states.jsonl"
+    with path.open("wb") as file:
+        file.truncate(1 << 34)
+        file.seek(0, os.SEEK_END)
+        file.write(b"\n" + OLD + b"\n" + NEW + b"\n" + OLD[:20])
+
+    assert json.loads(cli.read_file(str(path), "state")) == json.loads(NEW)
 
 
 @pytest.mark.parametrize(
