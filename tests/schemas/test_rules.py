@@ -185,7 +185,7 @@ def test_models_of_an_integration_are_a_stream_of_their_own() -> None:
     assert "read_models" not in columns("integrations")
     assert columns("integration_models").keys() >= {
         *("id", "label", "is_available", "coverage_status"),
-        *("scope_config_setting", "opted_out_by_customer", "fields"),
+        *("scope_config_setting", "opted_out_by_customer", "fields", "stream"),
     }
 
 

@@ -22,7 +22,7 @@ SCHEMAS = {
     for path in (Path(tap_kombo.__file__).parent / "schemas").glob("*.json")
 }
 # The tap adds these to the records.
-ADDED = {"integration_id", "_sdc_deleted_at", "additional_fields"}
+ADDED = {"integration_id", "_sdc_deleted_at", "additional_fields", "stream"}
 
 # Nested lists contain live records only, and the list of skills omits deleted ones.
 ALWAYS_NULL = {
