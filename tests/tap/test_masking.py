@@ -107,11 +107,11 @@ def records(model: Model) -> list[dict[str, Any]]:
     return [{**r, **keys, "id": f"{model.name}-{i}"} for i, r in enumerate([first, *odd])]
 
 
-def response(model: Model) -> str:
+def response(model: Model, integration_id: str) -> str:
     data: dict[str, Any]
     if model.format in (INTEGRATION, INTEGRATION_MODELS):
         by_name = {m.name: m for m in MODELS}
-        data = records(by_name["integrations"])[0]
+        data = records(by_name["integrations"])[0] | {"id": integration_id}
         data["read_models"] = records(by_name["integration_models"])
     elif model.format is PACKAGES:
         data = {"packages": records(model)}
@@ -126,7 +126,7 @@ def run() -> Iterator[TapRun]:
     with Sandbox(integrations=1) as sandbox:
         for model in MODELS:
             path = model.path.format(integration_id=sandbox.integration_ids[0])
-            sandbox.fault(path=path, body=response(model))
+            sandbox.fault(path=path, body=response(model, sandbox.integration_ids[0]))
         yield run_tap(settings_for(sandbox, **masking_settings()))
 
 
@@ -146,10 +146,12 @@ class TestEachStream:
             validator.validate(record)
 
     def test_every_record_has_its_key(self, run: TapRun, model: Model) -> None:
-        is_single = model.format is INTEGRATION
-        numbers = range(1 if is_single else 5)
-        assert [r["id"] for r in run.records[model.name]] == [f"{model.name}-{i}" for i in numbers]
-        assert all(r["integration_id"] for r in run.records[model.name])
+        records = run.records[model.name]
+        [integration_id] = {r["integration_id"] for r in records}
+        ids = [f"{model.name}-{i}" for i in range(5)]
+        assert [r["id"] for r in records] == (
+            [integration_id] if model.format is INTEGRATION else ids
+        )
 
 
 def test_odd_values_are_in_no_message(run: TapRun) -> None:
