@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tap_kombo.settings import known_filters
-from tap_kombo.streams import MODELS, IncrementalStream, Model
+from tap_kombo.streams import ALL_MODELS, IncrementalStream, Model
 
 ROOT = Path(__file__).parents[1]
 TABLES = tomllib.loads((ROOT / "scripts/descriptions.toml").read_text("utf-8"))
 STREAMS: dict[str, str] = TABLES["streams"]
 COMMON_COLUMNS: dict[str, str] = TABLES["columns"]["*"]
 
-MODEL = {model.name: model for model in MODELS}
+MODEL = {model.name: model for model in ALL_MODELS}
 SCHEMAS: dict[str, dict[str, Any]] = {
     name: json.loads((ROOT / f"tap_kombo/schemas/{name}.json").read_text("utf-8")) for name in MODEL
 }
@@ -140,10 +140,10 @@ def stream_text(model: Model) -> str:
     described = TABLES["columns"].get(model.name, {})
     common = [name for name in columns if name in COMMON_COLUMNS and name not in described]
     facts = {
-        "Endpoint": f"`{model.path}`",
+        "Endpoint": code([model.path] if model.path else []),
         "Primary key": code(model.key),
         "Replication": replication(model),
-        "Filters": code(known_filters()[model.name]),
+        "Filters": code(known_filters().get(model.name, ())),
         "Joins": joins_text(model.name),
         "Common columns": code(common),
     }
@@ -290,7 +290,7 @@ def streams_table() -> str:
     """List all streams, for `docs/streams.md`."""
     rows = [
         (link(model.name), STREAMS[model.name], replication(model), code(model.key))
-        for model in MODELS
+        for model in ALL_MODELS
     ]
     return table(("Stream", "Records", "Replication", "Primary key"), rows)
 

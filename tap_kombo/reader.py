@@ -11,11 +11,13 @@ Nothing here knows about Singer.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import queue
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from enum import IntEnum
 from typing import Any
 
 import msgspec
@@ -23,7 +25,14 @@ import msgspec
 from tap_kombo import errors
 from tap_kombo.client import KomboClient, Request, Response
 from tap_kombo.errors import Action, KomboError, Scope, StoppedError
-from tap_kombo.responses import DETAILS, Fields, ResponseFormat, are_of, is_available
+from tap_kombo.responses import (
+    DETAILS,
+    Fields,
+    ResponseFormat,
+    are_of,
+    is_available,
+    is_expired,
+)
 from tap_kombo.times import format_time, parse_time
 
 MAX_RESTARTS = 3
@@ -74,12 +83,17 @@ class Start:
         bookmark: The bookmark that the next one must not be earlier than.
         resume: Where an earlier read of the same changes was cut off.
         problem: Why the last bookmark is not used, because it would leave records out.
+        is_complete: Whether the read is complete, as opposed to one of changes.
+        is_outdated: Whether Kombo's data is not valid at present, because it has expired or its
+            model is switched off. It has to be read completely when it is valid again.
     """
 
     since: datetime | None = None
     bookmark: datetime | None = None
     resume: ResumePoint | None = None
     problem: str | None = None
+    is_complete: bool = True
+    is_outdated: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -110,6 +124,11 @@ class StreamPartition:
     start: Start = field(default_factory=Start)
     lookback: timedelta = timedelta()
 
+    @property
+    def is_refresh(self) -> bool:
+        """Whether everything is read again, although there is a bookmark."""
+        return self.start.is_complete and self.start.bookmark is not None
+
     def request(self, cursor: str | None, page_size: int | None) -> Request:
         """Build the request of a page; Kombo requires all filters again with every cursor."""
         params = dict(self.params)
@@ -136,7 +155,10 @@ class StreamPartition:
         if not self.start.resume:
             return None
         bookmark = self.bookmark_after(started)
-        return replace(self, start=Start(since=bookmark, bookmark=bookmark))
+        start = replace(
+            self.start, since=bookmark, bookmark=bookmark, resume=None, is_complete=False
+        )
+        return replace(self, start=start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,15 +319,28 @@ def make_page(
     return Page(partition, records, started, response.received_at, page_size, cursor, is_end)
 
 
+class Turn(IntEnum):
+    """The order of tasks: refreshes come last, so that they do not hold changes back."""
+
+    END = 0
+    CHANGES = 1
+    REFRESH = 2
+
+
+Task = str | StreamPartition | None
+"""An integration to open, a partition to read, or the end of a thread"""
+
+
 class Reader:
     """Reads many partitions at a time.
 
     Args:
         client: Sends the requests.
         streams: The names of the streams to read.
-        partitions: Builds the partitions of some streams of an integration, longest first. It is
-            called when the integration's turn comes, because thousands of integrations have many.
-            A `KomboError` that it raises fails them.
+        partitions: Builds the partitions of some streams of an integration, longest first; its last
+            argument are those whose data is not valid at present. It is called when the
+            integration's turn comes, because thousands of integrations have many. A `KomboError`
+            that it raises fails them.
         reads_deletions: Returns whether to read a stream that an integration does not support,
             because Kombo marks all records of a model that is switched off as deleted.
         concurrency: The number of threads, at most: the machine may not allow as many.
@@ -316,7 +351,7 @@ class Reader:
         self,
         client: KomboClient,
         streams: Sequence[str],
-        partitions: Callable[[str, Sequence[str]], Sequence[StreamPartition]],
+        partitions: Callable[[str, Sequence[str], Collection[str]], Sequence[StreamPartition]],
         reads_deletions: Callable[[str, str], bool],
         *,
         concurrency: int,
@@ -328,8 +363,9 @@ class Reader:
         self._reads_deletions = reads_deletions
         self._concurrency = concurrency
         self._stop = stop
+        self._tasks: queue.PriorityQueue[tuple[Turn, int, Task]] = queue.PriorityQueue()
         # Last in, first out: an integration's partitions are read before the next one's details.
-        self._tasks: queue.LifoQueue[str | StreamPartition | None] = queue.LifoQueue()
+        self._order = itertools.count(0, -1)
         self._events: queue.Queue[Page | ReadFailed] = queue.Queue(maxsize=concurrency)
         self._bug: KomboError | None = None
         self._run_error: KomboError | None = None
@@ -372,7 +408,7 @@ class Reader:
                 yield event
         finally:
             for _ in range(threads):
-                self._tasks.put(None)
+                self._put_task(Turn.END, None)
 
     def _work(self, integration_ids: Sequence[str]) -> None:
         """Check the API key and enqueue the integrations, if there are any; then work."""
@@ -383,8 +419,8 @@ class Reader:
                 except KomboError as error:
                     self._run_error = error
                 for integration_id in reversed(integration_ids):
-                    self._tasks.put(integration_id)
-            while (task := self._tasks.get()) is not None:
+                    self._put_task(Turn.CHANGES, integration_id)
+            while (task := self._tasks.get()[-1]) is not None:
                 try:
                     if isinstance(task, StreamPartition):
                         self._read(task)
@@ -402,6 +438,7 @@ class Reader:
         """
         details: Response[Fields] | None = None
         unavailable: list[str] = []
+        outdated: Sequence[str] = []
         try:
             details = self._details(integration_id)
         except KomboError as failure:
@@ -411,16 +448,13 @@ class Reader:
                 return
         else:
             error = KomboError(errors.UNAVAILABLE, "Not supported")
-            unavailable = [
-                stream
-                for stream in self._streams
-                if is_available(details.data, stream) is False
-                and not self._reads_deletions(integration_id, stream)
-            ]
+            off = [name for name in self._streams if is_available(details.data, name) is False]
+            unavailable = [name for name in off if not self._reads_deletions(integration_id, name)]
+            outdated = self._streams if is_expired(details.data) else off
             self._fail(integration_id, unavailable, error)
         available = [stream for stream in self._streams if stream not in unavailable]
         try:
-            supported = self._partitions(integration_id, available)
+            supported = self._partitions(integration_id, available, outdated)
         except KomboError as failure:
             self._fail(integration_id, available, failure)
             return
@@ -434,7 +468,7 @@ class Reader:
                 with self._failures_of(partition):
                     self._put(make_page(partition, details, started=details.sent_at))
         for partition in reversed(partitions):
-            self._tasks.put(partition)
+            self._put_task(Turn.REFRESH if partition.is_refresh else Turn.CHANGES, partition)
 
     def _details(self, integration_id: str) -> Response[Fields]:
         if self._run_error:
@@ -488,6 +522,9 @@ class Reader:
         elif error.rule.scope is Scope.INTEGRATION:
             self._integration_errors.setdefault(integration_id, error)
         self._put(ReadFailed(integration_id, streams, error))
+
+    def _put_task(self, turn: Turn, task: Task) -> None:
+        self._tasks.put((turn, next(self._order), task))
 
     def _put(self, event: Page | ReadFailed) -> None:
         """Put an event into the queue, waiting for the writer but not longer than the run."""

@@ -198,6 +198,14 @@ def is_available(details: Fields, stream: str) -> bool | None:
     return False if own_category.lower() in CATEGORIES - {category} else None
 
 
+def is_expired(details: Fields) -> bool:
+    """Return whether an integration's data is not valid until Kombo has synced it again.
+
+    Kombo sets `data_expired_at` when filters or the scope config have changed.
+    """
+    return msgspec.json.decode(details.get("data_expired_at", b"null")) is not None
+
+
 def are_of(details: Fields, integration_id: str) -> bool:
     """Return whether details are an integration's, by their `id`."""
     return "id" not in details or msgspec.json.decode(details["id"]) == integration_id

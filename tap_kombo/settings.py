@@ -113,6 +113,15 @@ SCHEMA: dict[str, Any] = {
             "match no records.",
             "default": False,
         },
+        "full_refresh_interval_days": {
+            "type": "integer",
+            "title": "Full refresh interval",
+            "description": "Read each integration completely once in this many days, spread over "
+            "the days. 0 turns this off.",
+            "minimum": 0,
+            "maximum": 365,
+            "default": 0,
+        },
         "lookback_seconds": {
             "type": "integer",
             "title": "Lookback",

@@ -11,7 +11,7 @@ The format is the SDK's, with a partition for each integration:
         "resume": {"cursor": "...", "started": "...", "since": "...", "page_size": 250}
     }]}}}
 
-A full-table stream has no bookmark; the partition of a model notes that it was read.
+A full-table stream has no bookmark. `full` is the start of the last complete read.
 
 A record's `changed_at` cannot be the bookmark: nested changes do not move it, and pages have no
 order. So the bookmark is the time when the last complete read started, by Kombo's clock, which is
@@ -24,7 +24,8 @@ import hashlib
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -35,7 +36,6 @@ from singer_sdk.singerlib import SelectionMask
 from tap_kombo.catalog import Breadcrumb
 from tap_kombo.errors import InputError
 from tap_kombo.reader import Page, ResumePoint, Start
-from tap_kombo.responses import is_model
 from tap_kombo.times import format_time, parse_time
 
 logger = logging.getLogger("tap-kombo")
@@ -53,7 +53,11 @@ class PartitionState(msgspec.Struct, omit_defaults=True):
         replication_key_value: The bookmark.
         filters: The fingerprint of the filters that the bookmark was set with, if there were any.
         deselected: The fingerprints of the fields that were deselected then, one after the other.
-        start_date: The `start_date` of the first read, if there was one.
+        start_date: The start of the last complete read's changes, if it left out earlier ones.
+        full: When the last complete read started that left out no records.
+        refreshed: When the last complete read started, if it left out records since `full`.
+        is_outdated: Whether the data was not valid when it was last read, so that it has to be read
+            completely when it is valid again.
         pages: The length of the last read, if it had several pages: the longest are read first.
         resume: Where to resume, while a read has not finished.
     """
@@ -64,13 +68,15 @@ class PartitionState(msgspec.Struct, omit_defaults=True):
     filters: str | None = None
     deselected: str = ""
     start_date: str | None = None
+    full: str | None = None
+    refreshed: str | None = None
+    is_outdated: bool = False
     pages: int | None = None
     resume: ResumePoint | None = None
 
     @property
     def bookmark(self) -> datetime | None:
-        value = self.replication_key_value
-        return None if value is None else parse_time(value)
+        return _parse(self.replication_key_value)
 
     @property
     def integration_id(self) -> str:
@@ -94,11 +100,13 @@ class LeftOut(msgspec.Struct, frozen=True):
 
     Attributes:
         filters: The fingerprint of all that leaves out records; None if nothing does.
+        records: Whether records that are not deleted are left out.
         deselected: The fingerprints of the deselected fields, without the fields below them.
         fields: The fingerprints of all deselected fields.
     """
 
     filters: str | None = None
+    records: bool = False
     deselected: str = ""
     fields: frozenset[str] = frozenset()
 
@@ -114,6 +122,7 @@ class LeftOut(msgspec.Struct, frozen=True):
         outermost = [breadcrumb for breadcrumb in deselected if mask[breadcrumb[:-2]]]
         return cls(
             _hash(dict(sorted(params.items())))[:16] if params else None,
+            bool(params.keys() - {"include_deleted"}),
             "".join(map(_field_fingerprint, outermost)),
             frozenset(map(_field_fingerprint, deselected)),
         )
@@ -139,6 +148,7 @@ class State:
         state: The state that the run starts with; it is not changed.
         left_out: What the run leaves out of each of the tap's streams.
         start_date: Where the first read of an integration starts; None for everything.
+        refresh_interval: How often each integration is read completely; None for never.
 
     Raises:
         InputError: It is not a state of this tap.
@@ -150,9 +160,11 @@ class State:
         *,
         left_out: Mapping[str, LeftOut],
         start_date: datetime | None,
+        refresh_interval: timedelta | None = None,
     ) -> None:
         self._left_out = left_out
         self._start_date = start_date
+        self._refresh_interval = refresh_interval
         self._other_streams = {
             stream: value
             for stream, value in state.get("bookmarks", {}).items()
@@ -176,7 +188,11 @@ class State:
         return {"bookmarks": {**self._other_streams, **own}}
 
     def starts(
-        self, integration_id: str, streams: Iterable[str], now: datetime
+        self,
+        integration_id: str,
+        streams: Iterable[str],
+        now: datetime,
+        outdated: Collection[str] = (),
     ) -> dict[str, Start]:
         """Return where the reads of an integration's incremental streams start.
 
@@ -184,8 +200,14 @@ class State:
             integration_id: The integration.
             streams: The names of its incremental streams.
             now: Kombo's time.
+            outdated: The names of streams whose data is not valid at present.
         """
-        starts = {stream: self._start(stream, integration_id, now) for stream in streams}
+        starts = {
+            stream: replace(self._start(stream, integration_id, now), is_outdated=True)
+            if stream in outdated
+            else self._start(stream, integration_id, now)
+            for stream in streams
+        }
         for problem in {start.problem for start in starts.values() if start.problem}:
             logger.warning(
                 "%s (%s): %s; reading again from the start.",
@@ -193,19 +215,27 @@ class State:
                 integration_id,
                 problem,
             )
+        known = {stream for stream in starts if self._is_outdated(stream, integration_id)}
+        if found := starts.keys() & set(outdated) - known:
+            logger.warning(
+                "%s (%s): the data is not valid at present, because the integration's scope config "
+                "has changed; it is read completely when it is valid again.",
+                ", ".join(sorted(found)),
+                integration_id,
+            )
         return starts
 
     def _start(self, stream: str, integration_id: str, now: datetime) -> Start:
         partition = self._partition(stream, integration_id) or PartitionState({})
         left_out = self._left_out[stream]
         last, resume = partition.bookmark, partition.resume
-        bookmark = last if left_out.covers(partition) and self._covers(partition) else None
+        is_covered = left_out.covers(partition) and self._covers(partition)
         if resume and not _is_usable(resume, left_out):
             resume = None
-        if last and not bookmark:
+        if last and not is_covered:
             self._warn_of_complete_read(stream)
         # Before the first bookmark, the first read may have been cut off long ago.
-        reference = bookmark or (resume.started_at if resume else None)
+        reference = (last if is_covered else None) or (resume.started_at if resume else None)
         problem = None
         if max(filter(None, (last, reference)), default=now) > now:
             return Start(problem="the bookmark is ahead of Kombo's clock")
@@ -215,13 +245,42 @@ class State:
                 f"the last read was {pendulum.duration(hours=age).in_words()} ago, and Kombo keeps "
                 f"deletions for {DELETIONS_KEPT.days} days"
             )
-        since = bookmark
-        if problem or not bookmark:
+        is_complete = True
+        if problem or not last or not is_covered:
             # The changes between the last read and a later `start_date` are not left out.
             since = min(self._start_date, last) if self._start_date and last else self._start_date
+        elif self._is_due(partition, integration_id, now):
+            since = self._start_date
+        else:
+            since, is_complete = last, False
         if resume and (resume.since != _format(since) or _is_stale(resume, now)):
             resume = None
-        return Start(since, bookmark, resume, problem)
+        return Start(since, last, resume, problem, is_complete=is_complete)
+
+    def _is_due(self, partition: PartitionState, integration_id: str, now: datetime) -> bool:
+        """Return whether everything has to be read again, although there is a bookmark.
+
+        Each integration has its own moment in the interval, so that thousands are spread evenly,
+        and the refresh of a day without a run is not lost.
+        """
+        if partition.is_outdated:
+            return True
+        if not self._refresh_interval:
+            return False
+        seconds = int(self._refresh_interval.total_seconds())
+        phase = int(_hash(integration_id), 16) % seconds
+        due = now - timedelta(seconds=(now.timestamp() - phase) % seconds)
+        refreshed = _parse(partition.refreshed or partition.full) or partition.bookmark
+        return refreshed is not None and refreshed < due
+
+    def _is_outdated(self, stream: str, integration_id: str) -> bool:
+        partition = self._partition(stream, integration_id)
+        return partition is not None and partition.is_outdated
+
+    def full(self, stream: str, integration_id: str) -> str | None:
+        """Return when the last complete read started that left out no records."""
+        partition = self._partition(stream, integration_id)
+        return partition.full if partition else None
 
     def was_read(self, integration_id: str, stream: str, now: datetime | None) -> bool:
         """Return whether an earlier run has read a stream, so recently that deletions are kept.
@@ -234,7 +293,8 @@ class State:
         partition = self._partition(stream, integration_id)
         if not partition:
             return False
-        last = partition.bookmark or (partition.resume and partition.resume.started_at)
+        resumed = partition.resume and partition.resume.started_at
+        last = partition.bookmark or resumed or _parse(partition.full)
         return not (now and last and last < now - DELETIONS_KEPT)
 
     def pages(self, stream: str, integration_id: str) -> int:
@@ -261,21 +321,30 @@ class State:
                     left_out.deselected,
                 )
             return
-        if not is_model(stream) and not self._partition(stream, integration_id):
-            return  # a stream that cannot be switched off leaves nothing to note
         state = self._own_partition(stream, integration_id)
         state.resume = None
         state.pages = pages + 1 if pages else None
+        start = partition.start
+        if start.is_complete:
+            state.refreshed = format_time(page.started)
+            if not left_out.records and start.since is None:
+                state.full, state.refreshed = state.refreshed, None
+        state.is_outdated = start.is_outdated
         if partition.is_incremental:
             state.replication_key = "changed_at"
             state.replication_key_value = format_time(partition.bookmark_after(page.started))
             state.filters, state.deselected = left_out.filters, left_out.deselected
-            if not partition.start.bookmark:
-                state.start_date = _format(self._start_date)
+            if start.is_complete:
+                state.start_date = _format(start.since)
+
+    def read_skipped(self, stream: str, integration_id: str) -> None:
+        """Note that a model is not available, if it was before: it is read completely later."""
+        if partition := self._partition(stream, integration_id):
+            partition.is_outdated = True
 
     def _covers(self, partition: PartitionState) -> bool:
         """Return whether the reads so far started at `start_date`, or earlier."""
-        earlier = parse_time(partition.start_date) if partition.start_date else None
+        earlier = _parse(partition.start_date)
         return not earlier or bool(self._start_date and self._start_date >= earlier)
 
     def _warn_of_complete_read(self, stream: str) -> None:
@@ -295,6 +364,10 @@ class State:
         if integration_id not in partitions:
             partitions[integration_id] = PartitionState({"integration_id": integration_id})
         return partitions[integration_id]
+
+
+def _parse(text: str | None) -> datetime | None:
+    return parse_time(text) if text else None
 
 
 def _format(since: datetime | None) -> str | None:
@@ -323,7 +396,8 @@ def _partitions(stream: str, value: object) -> dict[str, PartitionState]:
     try:
         for partition in msgspec.convert(value, StreamState).partitions:
             _ = partition.resume and partition.resume.started_at
-            _ = partition.start_date and parse_time(partition.start_date)
+            for text in (partition.start_date, partition.full, partition.refreshed):
+                _parse(text)
             other = index.get(partition.integration_id, partition)
             index[partition.integration_id] = min(
                 other, partition, key=lambda p: p.bookmark or datetime.min.replace(tzinfo=UTC)

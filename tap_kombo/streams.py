@@ -154,6 +154,13 @@ class UnpagedStream(KomboStream):
     page_size = None
 
 
+class SyncStatusStream(KomboStream):
+    """How the reads of the other streams ended: records that the tap makes during a sync."""
+
+    def get_records(self, context: Context | None) -> Iterable[dict[str, Any]]:  # noqa: ARG002
+        return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
     """A row of the table.
@@ -248,6 +255,11 @@ MODELS: tuple[Model, ...] = (
         key=("integration_id", "id"),
     ),
 )
+
+SYNC_STATUS = Model("sync_status", "", SyncStatusStream, key=("integration_id", "stream"))
+
+ALL_MODELS = (*MODELS, SYNC_STATUS)
+
 EXCLUDED = {
     "/hris/teams": "deprecated by Kombo; the same teams are in hris_groups",
     "/assessment/orders/open": "deprecated by Kombo; the same orders are in assessment_orders",

@@ -6,17 +6,52 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Any
 
+import msgspec
 from singer_sdk import metrics
 
 from tap_kombo.errors import READ, RETRY, UNAVAILABLE, WAIT, KomboError, Scope
 from tap_kombo.reader import Page, ReadFailed
-from tap_kombo.times import in_words
+from tap_kombo.times import format_time, in_words
 
 logger = logging.getLogger("tap-kombo")
 
 PROGRESS_INTERVAL = 30.0
 """Seconds between two log lines about the progress of a run."""
+
+
+class ReadResult(msgspec.Struct):
+    """How a read ended: a record of the stream `sync_status`.
+
+    Attributes:
+        integration_id: The integration.
+        stream: The name of the stream.
+        sync_type: `full` or `incremental`; None if no page was read.
+        status: `complete`, `skipped`, `not_ready` or `failed`.
+        started_at: When the read started, by Kombo's clock.
+        completed_at: When its last page was received, by Kombo's clock.
+        records: The number of records that were written.
+        full_sync_started_at: When the last complete read started that left out no records. Rows of
+            the stream that were extracted before are not current.
+        error_code: Kombo's code, if the read is not complete.
+        http_status: The HTTP status of the response.
+        log_url: The request's page in Kombo's dashboard.
+        message: The problem, and what to do.
+    """
+
+    integration_id: str
+    stream: str
+    sync_type: str | None = None
+    status: str | None = None
+    started_at: str | None = None
+    completed_at: str | None = None
+    records: int = 0
+    full_sync_started_at: str | None = None
+    error_code: str | None = None
+    http_status: int | None = None
+    log_url: str | None = None
+    message: str | None = None
 
 
 class RunSummary:
@@ -36,7 +71,7 @@ class RunSummary:
         self._reads = len(streams) * len(integration_ids)
         self._open = Counter(dict.fromkeys(streams, len(integration_ids)))
         self._records: Counter[str] = Counter()
-        self._filtered: Counter[tuple[str, str]] = Counter()
+        self._reading: dict[tuple[str, str], ReadResult] = {}
         self._complete = 0
         self._not_complete: list[ReadFailed] = []
         self._run_error: KomboError | None = None
@@ -50,33 +85,51 @@ class RunSummary:
             _count(concurrency, "request"),
         )
 
-    def page_written(self, page: Page, records: int) -> None:
+    def page_written(self, page: Page, records: int) -> list[ReadResult]:
+        """Count a page; return the result of the read after its last one."""
         partition = page.partition
         read = partition.stream, partition.integration_id
+        result = self._reading.setdefault(
+            read,
+            ReadResult(
+                partition.integration_id,
+                partition.stream,
+                sync_type="full" if partition.start.is_complete else "incremental",
+                started_at=format_time(page.started),
+            ),
+        )
+        result.records += records
         self._records[partition.stream] += records
-        if partition.is_filtered:
-            self._filtered[read] += records
         if not page.is_end:
-            return
+            return []
         self._complete += 1
-        if partition.is_filtered and not self._filtered[read]:
+        if partition.is_filtered and not result.records:
             logger.info(
                 "%s (%s): no record matches the filters. If the tool does not support one of them, "
                 "set `ignore_unsupported_filters` to read without it.",
                 *read,
             )
         self._read_ended(partition.stream)
+        result.status = "complete"
+        result.completed_at = format_time(page.received_at)
+        return [self._reading.pop(read)]
 
-    def read_failed(self, event: ReadFailed) -> None:
-        """Note reads that did not reach their end; each cause is logged once."""
+    def read_failed(self, event: ReadFailed) -> list[ReadResult]:
+        """Note reads that did not reach their end; return their results. Log each cause once."""
         error = event.error
         self._not_complete.append(event)
         if error.rule.scope is Scope.RUN:
             self._run_error = error
         else:
             self._log(event)
+        results = []
         for stream in event.streams:
             self._read_ended(stream)
+            result = self._reading.pop(
+                (stream, event.integration_id), ReadResult(event.integration_id, stream)
+            )
+            results.append(msgspec.structs.replace(result, **_problem(error)))
+        return results
 
     def log_progress(self) -> None:
         now = time.monotonic()
@@ -93,8 +146,7 @@ class RunSummary:
         """Log the result.
 
         The last log record has it as the structured field `result`: counts, and a list of the reads
-        that are not complete, with the action, whether the cause is transient, Kombo's code and its
-        log URL.
+        that are not complete, with fields of `ReadResult`, and whether the cause is transient.
 
         Args:
             problem: A sentence about what ended the run, beside its reads.
@@ -173,18 +225,24 @@ class RunSummary:
         )
 
 
-def _structured(event: ReadFailed) -> dict[str, object]:
-    error = event.error
+def _problem(error: KomboError) -> dict[str, Any]:
+    """Return the fields of a `ReadResult` that say why a read is not complete."""
+    status = "not_ready" if error.rule.scope is Scope.INTEGRATION else "skipped"
     return {
-        "integration_id": event.integration_id,
-        "streams": list(event.streams),
-        "action": "skip" if error.is_skip else "fail",
-        "transient": error.rule.action in {RETRY, WAIT},
-        "scope": error.rule.scope.name.lower(),
-        "code": error.code,
+        "status": status if error.is_skip else "failed",
+        "error_code": error.code,
         "http_status": error.status,
         "log_url": error.log_url,
         "message": str(error),
+    }
+
+
+def _structured(event: ReadFailed) -> dict[str, object]:
+    return {
+        "integration_id": event.integration_id,
+        "streams": list(event.streams),
+        "transient": event.error.rule.action in {RETRY, WAIT},
+        **_problem(event.error),
     }
 
 

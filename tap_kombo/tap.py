@@ -21,8 +21,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from functools import cached_property
 from types import FrameType
 from typing import Any, ClassVar
@@ -61,8 +62,8 @@ from tap_kombo.reader import (
 from tap_kombo.records import FIELDS
 from tap_kombo.responses import ALL_DETAILS, describe, is_available
 from tap_kombo.state import State, check_state
-from tap_kombo.streams import MODELS, KomboStream
-from tap_kombo.summary import RunSummary
+from tap_kombo.streams import ALL_MODELS, SYNC_STATUS, KomboStream
+from tap_kombo.summary import ReadResult, RunSummary
 from tap_kombo.times import has_offset, parse_start_date
 from tap_kombo.writer import SingerMessages, Writer
 
@@ -76,8 +77,8 @@ HELP = {
 }
 """Option -> help that differs from the SDK's."""
 
-STREAMS = [model.name for model in MODELS]
-KEYS = {model.name: (model.key, model.stream_class.replication_key) for model in MODELS}
+STREAMS = [model.name for model in ALL_MODELS]
+KEYS = {model.name: (model.key, model.stream_class.replication_key) for model in ALL_MODELS}
 
 
 class TapKombo(Tap):
@@ -122,7 +123,7 @@ class TapKombo(Tap):
         )
 
     def discover_streams(self) -> list[KomboStream]:
-        return [model.stream_class(self, model, self.read_pages) for model in MODELS]
+        return [model.stream_class(self, model, self.read_pages) for model in ALL_MODELS]
 
     @property
     def catalog_dict(self) -> dict[str, Any]:
@@ -175,6 +176,7 @@ class TapKombo(Tap):
             self.state,
             left_out={name: stream.left_out for name, stream in self.kombo_streams.items()},
             start_date=parse_start_date(start_date) if start_date else None,
+            refresh_interval=timedelta(days=self.config["full_refresh_interval_days"]),
         )
 
     @cached_property
@@ -182,13 +184,16 @@ class TapKombo(Tap):
         """The tap's streams, with their own type."""
         return {n: stream for n, stream in self.streams.items() if isinstance(stream, KomboStream)}
 
-    def partitions(self, integration_id: str, streams: Sequence[str]) -> list[StreamPartition]:
+    def partitions(
+        self, integration_id: str, streams: Sequence[str], outdated: Collection[str] = ()
+    ) -> list[StreamPartition]:
         """Build the partitions of some streams of an integration, the longest first."""
         selected = [self.kombo_streams[name] for name in streams]
         starts = self.sync_state.starts(
             integration_id,
             [stream.name for stream in selected if stream.is_incremental],
             self.client.now(),
+            outdated,
         )
         selected.sort(key=lambda s: self.sync_state.pages(s.name, integration_id), reverse=True)
         return [s.partition(integration_id, starts.get(s.name, Start())) for s in selected]
@@ -219,7 +224,7 @@ class TapKombo(Tap):
             for stream in self.kombo_streams.values()
             if stream.selected and not stream_maps.is_removed(stream)
         ]
-        names = [stream.name for stream in streams]
+        names = [stream.name for stream in streams if stream.model is not SYNC_STATUS]
         self._warn_of_selection(streams)
         concurrency = int(self.config["concurrency"])
         reader = Reader(
@@ -286,24 +291,24 @@ class TapKombo(Tap):
         """Write pages and failures as they arrive; None is a turn without either."""
         failed: set[tuple[str, str]] = set()
         for event in events:
+            results: list[ReadResult] = []
             if isinstance(event, Page):
                 read = event.partition.stream, event.partition.integration_id
                 if read in failed:
                     continue
                 try:
-                    summary.page_written(event, writer.write_page(event))
+                    results = summary.page_written(event, writer.write_page(event))
                 except KomboError as error:
                     failed.add(read)
-                    event = ReadFailed(read[1], [read[0]], error)  # noqa: PLW2901
-                    writer.read_failed(event)
-                    summary.read_failed(event)
-            elif event is None:
+                    results = summary.read_failed(ReadFailed(read[1], [read[0]], error))
+            else:
                 writer.check_pipe()
-                writer.write_state()
-            elif not failed.issuperset((s, event.integration_id) for s in event.streams):
-                writer.check_pipe()
-                writer.read_failed(event)
-                summary.read_failed(event)
+                if event and not failed.issuperset(
+                    (s, event.integration_id) for s in event.streams
+                ):
+                    results = summary.read_failed(event)
+            writer.write_results(results)
+            writer.write_state()
             summary.log_progress()
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
@@ -372,7 +377,7 @@ class TapKombo(Tap):
             raise RunFailedError
 
     def _details_partition(
-        self, integration_id: str, streams: Sequence[str]
+        self, integration_id: str, streams: Sequence[str], _: Collection[str]
     ) -> list[StreamPartition]:
         return [
             StreamPartition(

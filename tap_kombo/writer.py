@@ -9,17 +9,22 @@ from __future__ import annotations
 import io
 import select
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any, TextIO
 
+import msgspec
+from msgspec import Raw
+
 from tap_kombo import errors
 from tap_kombo.errors import KomboError
-from tap_kombo.reader import Page, ReadFailed
+from tap_kombo.reader import Page
 from tap_kombo.records import ENCODER
 from tap_kombo.state import State
 from tap_kombo.stream_maps import apply, custom_maps
-from tap_kombo.streams import KomboStream
+from tap_kombo.streams import SYNC_STATUS, KomboStream
+from tap_kombo.summary import ReadResult
 from tap_kombo.times import format_time
 
 STATE_INTERVAL = 1.0
@@ -57,34 +62,43 @@ class SingerMessages:
         Raises:
             KomboError: A record has no key, or a stream map failed.
         """
-        records = self._records(page)
-        end = b',"time_extracted":"%b"}\n' % format_time(page.received_at).encode()
-        lines: list[bytes] = []
-        for stream, text in records:
-            lines += (_record_start(stream), text, end)
-        return b"".join(lines), len(records)
+        partition = page.partition
+        return self._lines(
+            partition.stream, page.records, partition.integration_id, page.received_at
+        )
 
     def state(self, state: State) -> bytes:
         """Return the STATE message."""
         return ENCODER.encode_lines([{"type": "STATE", "value": state.value}])
 
-    def read_ended(self, event: Page | ReadFailed) -> bytes:  # noqa: ARG002
-        """Return the messages at the end of a read: Singer has none."""
-        return b""
+    def result(self, result: ReadResult) -> bytes:
+        """Return the RECORD message of `sync_status`, if that stream is selected."""
+        if SYNC_STATUS.name not in self._encoders:
+            return b""
+        record = msgspec.structs.asdict(result)
+        integration_id = record.pop("integration_id")
+        raw = Raw(ENCODER.encode(record))
+        return self._lines(SYNC_STATUS.name, [raw], integration_id, datetime.now(UTC))[0]
 
     def closing(self) -> bytes:
         """Return the messages after the last state: Singer has none."""
         return b""
 
-    def _records(self, page: Page) -> list[tuple[str, bytes]]:
-        partition = page.partition
-        encoder = self._encoders[partition.stream]
-        texts = encoder.encode(page.records, partition.integration_id, page.received_at)
-        maps = self._maps[partition.stream]
-        if not maps:
-            return [(partition.stream, text) for text in texts]
-        # The SDK's stream maps and flattening need decoded records.
-        return [message for text in texts for message in apply(maps, text)]
+    def _lines(
+        self, stream: str, records: Sequence[Raw], integration_id: str, received_at: datetime
+    ) -> tuple[bytes, int]:
+        messages: list[tuple[str, bytes]]
+        texts = self._encoders[stream].encode(records, integration_id, received_at)
+        if maps := self._maps[stream]:
+            # The SDK's stream maps and flattening need decoded records.
+            messages = [message for text in texts for message in apply(maps, text)]
+        else:
+            messages = [(stream, text) for text in texts]
+        end = b',"time_extracted":"%b"}\n' % format_time(received_at).encode()
+        lines: list[bytes] = []
+        for name, text in messages:
+            lines += (_record_start(name), text, end)
+        return b"".join(lines), len(messages)
 
 
 @cache
@@ -130,14 +144,16 @@ class Writer:
         self._write(data)
         self._state.page_written(page)
         self._is_state_due = True
-        if page.is_end:
-            self._write(self._messages.read_ended(page))
-        self.write_state()
         return records
 
-    def read_failed(self, event: ReadFailed) -> None:
-        self._write(self._messages.read_ended(event))
-        self.write_state()
+    def write_results(self, results: Iterable[ReadResult]) -> None:
+        """Write the results of reads, before the state that has their bookmarks."""
+        for result in results:
+            if result.status == "skipped":
+                self._state.read_skipped(result.stream, result.integration_id)
+            full = self._state.full(result.stream, result.integration_id)
+            result.full_sync_started_at = full
+            self._write(self._messages.result(result))
 
     def write_state(self, *, at_once: bool = False) -> None:
         """Write the state, if it has changed and the last time is long enough ago."""

@@ -221,12 +221,12 @@ def test_the_last_log_record_has_the_result(sandbox: Sandbox, tmp_path: Path) ->
     assert result["records"] == len(sandbox.records("ats_offers", complete))
     reads = {read["integration_id"]: read for read in result["reads"]}
     assert reads[failing]["streams"] == reads[unsupporting]["streams"] == ["ats_offers"]
-    assert reads[failing]["action"] == "fail"
-    assert reads[failing]["code"] == "INTEGRATION.PERMISSION_MISSING"
+    assert reads[failing]["status"] == "failed"
+    assert reads[failing]["error_code"] == "INTEGRATION.PERMISSION_MISSING"
     assert reads[failing]["http_status"] == 400
     assert reads[failing]["log_url"] == LOG_URL
     assert LOG_URL in reads[failing]["message"]
-    assert reads[unsupporting]["action"] == "skip"
+    assert reads[unsupporting]["status"] == "skipped"
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ def test_the_result_says_whether_a_failure_is_transient(
     )
 
     [read] = json.loads(run.stderr.splitlines()[-1])["extra"]["result"]["reads"]
-    assert (read["integration_id"], read["action"]) == (failing, "fail")
+    assert (read["integration_id"], read["status"]) == (failing, "failed")
     assert read["transient"] is is_transient
 
 

@@ -56,9 +56,16 @@ def sdk_messages(
 
 
 def parts(messages: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return what a target uses of the messages, in an order of its own."""
+    """Return what a target uses of the messages, in an order of its own.
+
+    The SDK's flattening omits columns of nested objects that are null.
+    """
     schemas = {m["stream"]: m["schema"] for m in messages if m["type"] == "SCHEMA"}
-    records = [(m["stream"], m["record"]) for m in messages if m["type"] == "RECORD"]
+    records = [
+        (m["stream"], {name: m["record"].get(name) for name in schemas[m["stream"]]["properties"]})
+        for m in messages
+        if m["type"] == "RECORD"
+    ]
     return {
         "schemas": schemas,
         "records": sorted(records, key=lambda record: str(record[1]["id"])),

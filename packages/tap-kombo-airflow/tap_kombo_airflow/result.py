@@ -92,11 +92,11 @@ def summarize(integration_ids: Sequence[str], problems: Mapping[str, str]) -> li
 
 def _failed_reads(reads: Iterable[Mapping[str, Any]]) -> dict[str, Problem]:
     """Return the problem of each integration, with one message for each cause."""
-    failed = [read for read in reads if read["action"] == "fail"]
+    failed = [read for read in reads if read["status"] == "failed"]
     transient = {read["integration_id"] for read in failed if read["transient"]}
     messages: dict[str, dict[str, str]] = {}
     for read in failed:
-        cause = read["code"] or read["message"]
+        cause = read["error_code"] or read["message"]
         messages.setdefault(read["integration_id"], {}).setdefault(cause, read["message"])
     return {
         name: Problem(" ".join(causes.values()), name in transient)

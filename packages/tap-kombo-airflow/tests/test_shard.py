@@ -165,7 +165,7 @@ def test_a_retry_omits_the_integrations_that_are_complete(store: Store) -> None:
     started = store.prepare()
     failing = f"""
 emit("1")
-read = {{"integration_id": "{B}", "action": "fail", "transient": True, "code": None}}
+read = {{"integration_id": "{B}", "status": "failed", "transient": True, "error_code": None}}
 read["message"] = "HTTP 502."
 log("1 failed", "info", result={{"reads": [read], "not_finished": 0}})
 sys.exit(1)

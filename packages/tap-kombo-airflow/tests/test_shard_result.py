@@ -101,8 +101,8 @@ def test_if_the_tap_fails_without_a_failed_read_all_integrations_have_a_problem(
 
 
 def failed_read(integration_id: str, message: str, **fields: Any) -> dict[str, Any]:
-    read = {"integration_id": integration_id, "action": "fail", "message": message}
-    return {**read, "code": None, "transient": False, **fields}
+    read = {"integration_id": integration_id, "status": "failed", "message": message}
+    return {**read, "error_code": None, "transient": False, **fields}
 
 
 def test_each_cause_of_an_integration_is_named_once() -> None:
