@@ -20,6 +20,7 @@ _RECORD_COMMANDS = {
     "change-nested": "change only nested data of records",
     "delete": "delete records",
     "anonymize": "set all fields to null, as Kombo does 14 days after a record is not found",
+    "forget": "remove records without marking them as deleted",
     "restore": "restore deleted records",
     "add": "add records",
 }

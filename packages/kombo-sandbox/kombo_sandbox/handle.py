@@ -209,6 +209,14 @@ class Handle:
         """
         return self._ids("anonymize", model=model, **selection)
 
+    def forget(self, model: str, **selection: Unpack[Selection]) -> list[str]:
+        """Remove records without marking them as deleted; returns their ids.
+
+        Kombo does so with all records of a model 14 days after it was switched off. Nothing else
+        changes: `updated_after` does not match the records in which they were nested.
+        """
+        return self._ids("forget", model=model, **selection)
+
     def restore(self, model: str, **selection: Unpack[Selection]) -> list[str]:
         """Restore deleted records; returns their ids."""
         return self._ids("restore", model=model, **selection)

@@ -24,11 +24,12 @@ from kombo_sandbox.models import MODELS, SERVED, Model
 from kombo_sandbox.orders import ORDERS
 from kombo_sandbox.seeding.factory import RecordFactory
 from kombo_sandbox.state import RateLimit, State
-from kombo_sandbox.store import ANONYMIZED, DELETED, LIVE, Record, Row
+from kombo_sandbox.store import ANONYMIZED, DELETED, FORGOTTEN, LIVE, Record, Row
 from kombo_sandbox.updates import has_linked_rows
 
 # Records with `body` keep it: they cannot get new values.
 _CHANGEABLE = "r.state = 0 AND r.body IS NULL"
+_NOT_FORGOTTEN = f"r.state < {FORGOTTEN}"
 _NOT_ANONYMIZED = {"id", "changed_at", "remote_deleted_at"}
 
 _Count = Annotated[int, Meta(ge=0, le=1_000_000)]
@@ -121,6 +122,15 @@ class Anonymize(_Selection):
         return [row.id for row in rows]
 
 
+class Forget(_Selection):
+    def run(self, state: State) -> list[str]:
+        rows = self.select(state, _NOT_FORGOTTEN, state.seeder.rng())
+        for row in rows:
+            row.state = FORGOTTEN
+            state.store.save(row)
+        return [row.id for row in rows]
+
+
 class Restore(_Selection):
     def run(self, state: State) -> list[str]:
         rows = self.select(state, "r.state = 1", state.seeder.rng())
@@ -166,7 +176,7 @@ class Patch(Operation):
         if self.values.get("id", self.id) != self.id:
             raise ValueError("the id of a record cannot be patched")
         selection = _Selection(self.model, ids=[self.id])
-        row = selection.select(state, "1", state.seeder.rng())[0]
+        row = selection.select(state, _NOT_FORGOTTEN, state.seeder.rng())[0]
         nested = {node.name for node in row.model.nested}
         own = {name: value for name, value in self.values.items() if name not in nested}
         if len(own) < len(self.values):
@@ -350,6 +360,7 @@ OPERATIONS: dict[str, type[Operation]] = {
     "change_nested": ChangeNested,
     "delete": Delete,
     "anonymize": Anonymize,
+    "forget": Forget,
     "restore": Restore,
     "add": Add,
     "patch": Patch,

@@ -32,7 +32,8 @@ def _nested(model: Model, node: Node, outer: str) -> str:
     row = f"{outer}_{node.name}"
     if isinstance(node, One):
         target = MODELS[model.links[node.name]]
-        source = f"{target.id} {row} WHERE {row}.seq = {outer}.{node.name}"
+        # Deleted records are nested, forgotten ones are not.
+        source = f"{target.id} {row} WHERE {row}.seq = {outer}.{node.name} AND {row}.state < 3"
         return f"ifnull((SELECT {_object(target, node, row)} FROM {source}), 'null')"
     member = MODELS[node.model]
     if node.through is None:

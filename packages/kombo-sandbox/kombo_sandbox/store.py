@@ -19,7 +19,7 @@ from kombo_sandbox.updates import Dependent, dependents, initial_touched_at, lin
 
 Record = dict[str, Any]
 
-LIVE, DELETED, ANONYMIZED = range(3)
+LIVE, DELETED, ANONYMIZED, FORGOTTEN = range(4)
 
 _BATCH = 1000
 _COLUMNS = ("seq", "integration", "id", "own", "body", "state", "written_at", "touched_at")
@@ -36,7 +36,8 @@ class Row:
         own: Its own properties, without nested copies.
         touched_at: When it changed in the sense of `updated_after`.
         links: The `seq` of the record behind each link.
-        state: `LIVE`, `DELETED` or `ANONYMIZED`.
+        state: `LIVE`, `DELETED`, `ANONYMIZED`, or `FORGOTTEN`: never listed, but records that are
+            linked to it can still be changed.
         body: JSON that is returned unchanged, instead of the stored properties.
     """
 
@@ -132,7 +133,8 @@ class Store:
         shown = f"CASE WHEN {matches} THEN {served(model)} END" if sparse else served(model)
         found = self._db.execute(
             f"SELECT {shown}, {', '.join(order.keys)} FROM {model.id} r"
-            f" WHERE integration = :integration AND {where} AND {'1' if sparse else matches}"
+            f" WHERE integration = :integration AND r.state < {FORGOTTEN} AND {where}"
+            f" AND {'1' if sparse else matches}"
             f" ORDER BY {order.sql} LIMIT :limit",
             {"integration": integration, "limit": limit, **position, **(values or {})},
         )
@@ -188,7 +190,7 @@ class Store:
         """Return those ids of a JSON list that the integration does not have."""
         query = (
             "SELECT value FROM json_each(:ids) WHERE value NOT IN"
-            f" (SELECT id FROM {model.id} WHERE integration = :integration"
+            f" (SELECT id FROM {model.id} WHERE integration = :integration AND state < {FORGOTTEN}"
             " AND id IN (SELECT value FROM json_each(:ids)))"
         )
         found = self._db.execute(query, {"ids": ids, "integration": integration})
@@ -266,7 +268,8 @@ class Store:
             for one in _touched(row.model, moved=False)
             if one.model == model.id
             for (id_,) in self._db.execute(
-                f"SELECT id FROM {one.model} WHERE {one.where}", {"seq": row.seq}
+                f"SELECT id FROM {one.model} WHERE {one.where} AND state < {FORGOTTEN}",
+                {"seq": row.seq},
             )
         ]
 

@@ -9,6 +9,7 @@ import pytest
 from sandbox_client import CORE_MODELS, Client, Record, error
 
 from kombo_sandbox import Sandbox, SandboxError
+from kombo_sandbox.models import MODELS
 
 
 def separate_moment(client: Client) -> str:
@@ -198,6 +199,35 @@ def test_a_restored_record_is_listed_again(client: Client) -> None:
     assert client.sandbox.restore("ats_offers", ids=ids) == ids
     assert client.ids("ats_offers", updated_after=since) == set(ids)
     assert client.record("ats_offers", ids[0])["remote_deleted_at"] is None
+
+
+@pytest.mark.parametrize("model", CORE_MODELS)
+def test_a_forgotten_record_disappears_without_a_mark(client: Client, model: str) -> None:
+    every_id = client.ids(model, include_deleted="true")
+    since = separate_moment(client)
+    [id_] = client.sandbox.forget(model, integration_id=client.integration_id)
+    assert client.ids(model, include_deleted="true") == every_id - {id_}
+    assert id_ not in {record["id"] for record in client.stored(model)}
+    assert all(changed_since(client, one, since) == set() for one in CORE_MODELS)
+    assert client.get(MODELS[model].path, ids=id_).status_code == 404
+
+
+def test_records_that_are_linked_to_a_forgotten_one_can_still_be_changed(client: Client) -> None:
+    offer = client.stored("ats_offers", include_deleted=False)[0]
+    client.sandbox.forget("ats_applications", ids=[offer["application_id"]])
+    client.sandbox.change("ats_offers", ids=[offer["id"]])
+    changed = client.record("ats_offers", offer["id"])
+    assert changed["application_id"] == offer["application_id"]
+    assert changed["application"] is None
+    assert changed["changed_at"] > offer["changed_at"]
+
+
+def test_a_record_that_is_deleted_can_be_forgotten(client: Client) -> None:
+    ids = client.sandbox.delete("ats_offers", integration_id=client.integration_id)
+    assert client.sandbox.forget("ats_offers", ids=ids) == ids
+    assert ids[0] not in client.ids("ats_offers", include_deleted="true")
+    with pytest.raises(SandboxError, match="only 0 records match"):
+        client.sandbox.restore("ats_offers", ids=ids)
 
 
 @pytest.mark.parametrize("setting", ["disabled_models", "opted_out_models"])

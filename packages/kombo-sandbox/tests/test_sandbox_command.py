@@ -249,6 +249,8 @@ def test_commands_change_records(client: Client, capsys: pytest.CaptureFixture[s
     ]
     matches = client.ids("ats_offers", updated_after=since, include_deleted="true")
     assert matches == set(changed)
+    [forgotten] = run(client.sandbox, capsys, "forget", *offers)
+    assert forgotten not in client.ids("ats_offers", include_deleted="true")
     [deleted] = run(client.sandbox, capsys, "delete", *offers)
     assert run(client.sandbox, capsys, "restore", "ats_offers", "--ids", deleted) == [deleted]
 
