@@ -68,13 +68,26 @@ def _parser() -> argparse.ArgumentParser:
         if name != "add":
             command.add_argument(
                 "--ids",
-                type=lambda text: text.split(","),
+                type=_names,
                 help="comma-separated ids of the records",
             )
     for name, description in _OTHER_COMMANDS.items():
         _add_control(commands, name, description)
     advance = _add_control(commands, "advance", "move the sandbox's clock by some seconds")
     advance.add_argument("seconds", type=float)
+    integration = _add_control(commands, "set-integration", "set parts of an integration's state")
+    integration.argument_default = argparse.SUPPRESS
+    integration.add_argument("integration_id", metavar="INTEGRATION")
+    option = integration.add_argument
+    option("--status", help="ACTIVE, INACTIVE or INVALID")
+    option("--setup-status", help="COMPLETED, INCOMPLETE or FINAL_SYNC_PENDING")
+    option("--disabled-models", type=_names, help="models that the scope config disables")
+    option("--opted-out-models", type=_names, help="models that the customer does not share")
+    option(
+        "--data-expired-at",
+        type=lambda text: text or None,
+        help="when its data became stale; empty after the next sync",
+    )
     fault = _add_control(commands, "fault", "let requests fail")
     fault.argument_default = argparse.SUPPRESS
     option = fault.add_argument
@@ -236,6 +249,10 @@ def _sizes(options: dict[str, Any]) -> list[tuple[str, int]]:
         for category in categories
         for size in offers
     ]
+
+
+def _names(text: str) -> list[str]:
+    return text.split(",") if text else []
 
 
 def _print(text: str) -> None:

@@ -115,7 +115,8 @@ class IntegrationState(TypedDict, total=False):
     Attributes:
         status: `ACTIVE`, `INACTIVE` or `INVALID`.
         setup_status: `COMPLETED`, `INCOMPLETE` or `FINAL_SYNC_PENDING`.
-        data_expired_at: When its data became stale.
+        data_expired_at: When its data became stale because its configuration changed; None after
+            Kombo's next sync.
         unavailable_models: Models that the tool does not have.
         disabled_models: Models that are disabled in the scope config. All records of a model that
             had been available are marked as deleted now, and removed 14 days later.

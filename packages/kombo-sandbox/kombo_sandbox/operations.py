@@ -2,12 +2,12 @@
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from kombo_sandbox.clock import iso, moment
 from kombo_sandbox.faults import Fault
@@ -307,7 +307,7 @@ class SetIntegration(Operation):
     integration_id: str
     status: Status | None = None
     setup_status: SetupStatus | None = None
-    data_expired_at: str | None = None
+    data_expired_at: str | UnsetType | None = UNSET
     unavailable_models: list[str] | None = None
     disabled_models: list[str] | None = None
     opted_out_models: list[str] | None = None
@@ -315,7 +315,7 @@ class SetIntegration(Operation):
 
     def run(self, state: State) -> None:
         integration = state.store.integration(self.integration_id)
-        if self.data_expired_at is not None:
+        if isinstance(self.data_expired_at, str):
             moment(self.data_expired_at)
         withheld = {
             UNSUPPORTED: self.unavailable_models,
@@ -324,18 +324,12 @@ class SetIntegration(Operation):
         }
         for name in (name for names in withheld.values() for name in names or ()):
             _model(name)
-        available = [model for model in SERVED if integration.has(model)]
-        for reason, names in withheld.items():
-            if names is not None:
-                integration.withhold_models(names, reason)
-        for model in SERVED:
-            if integration.has(model):
-                _switch_on(state, integration, model)
-            elif model in available and integration.withheld[model.id] != UNSUPPORTED:
-                _switch_off(state, integration, model)
-        for name in ("status", "setup_status", "data_expired_at", "unsupported_filters"):
+        _withhold(state, integration, withheld)
+        for name in ("status", "setup_status", "unsupported_filters"):
             if (value := getattr(self, name)) is not None:
                 setattr(integration, name, value)
+        if self.data_expired_at is not UNSET:
+            integration.data_expired_at = self.data_expired_at
         state.store.save_integration(integration)
 
 
@@ -437,6 +431,21 @@ def _delete(state: State, row: Row) -> None:
 def _restore(state: State, row: Row) -> None:
     row.state = LIVE
     _write(state, row, {"remote_deleted_at": None}, moved=True)
+
+
+def _withhold(
+    state: State, integration: Integration, withheld: Mapping[str, list[str] | None]
+) -> None:
+    """Set the models that have no data: a reason -> the models; None leaves them unchanged."""
+    available = [model for model in SERVED if integration.has(model)]
+    for reason, names in withheld.items():
+        if names is not None:
+            integration.withhold_models(names, reason)
+    for model in SERVED:
+        if integration.has(model):
+            _switch_on(state, integration, model)
+        elif model in available and integration.withheld[model.id] != UNSUPPORTED:
+            _switch_off(state, integration, model)
 
 
 def _switch_off(state: State, integration: Integration, model: Model) -> None:

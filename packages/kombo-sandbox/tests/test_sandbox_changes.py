@@ -266,6 +266,19 @@ def test_a_model_that_is_switched_on_again_has_its_records_again(client: Client,
     assert client.record("ats_offers", deleted)["remote_deleted_at"]
 
 
+def test_data_expires_until_the_next_sync(client: Client) -> None:
+    def expired() -> object:
+        [details] = client.sandbox.records("integrations", client.integration_id)
+        return details["data_expired_at"]
+
+    now = client.sandbox.clock()
+    client.sandbox.set_integration(client.integration_id, data_expired_at=now)
+    client.sandbox.set_integration(client.integration_id, status="ACTIVE")
+    assert expired() == now
+    client.sandbox.set_integration(client.integration_id, data_expired_at=None)
+    assert expired() is None
+
+
 def test_records_of_a_model_that_the_tool_lacks_are_not_listed(client: Client) -> None:
     client.sandbox.set_integration(client.integration_id, unavailable_models=["ats_offers"])
     response = client.get("/ats/offers", include_deleted="true")

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -253,6 +254,29 @@ def test_commands_change_records(client: Client, capsys: pytest.CaptureFixture[s
     assert forgotten not in client.ids("ats_offers", include_deleted="true")
     [deleted] = run(client.sandbox, capsys, "delete", *offers)
     assert run(client.sandbox, capsys, "restore", "ats_offers", "--ids", deleted) == [deleted]
+
+
+def test_a_command_sets_the_state_of_an_integration(
+    client: Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def set_state(*options: str) -> dict[str, Any]:
+        run(client.sandbox, capsys, "set-integration", client.integration_id, *options)
+        [details] = client.sandbox.records("integrations", client.integration_id)
+        return details
+
+    moment = "2026-01-31T12:00:00.000Z"
+    assert (
+        set_state("--status=INACTIVE", f"--data-expired-at={moment}").items()
+        >= {
+            "status": "INACTIVE",
+            "data_expired_at": moment,
+        }.items()
+    )
+    assert set_state("--status=ACTIVE", "--data-expired-at=")["data_expired_at"] is None
+    set_state("--disabled-models=ats_offers,ats_jobs")
+    assert client.ids("ats_offers") == client.ids("ats_jobs") == set()
+    set_state("--disabled-models=")
+    assert client.ids("ats_offers")
 
 
 def test_commands_set_faults_and_print_the_request_log(
