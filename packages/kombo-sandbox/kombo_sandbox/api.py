@@ -46,6 +46,7 @@ class Kombo:
         async def endpoint(request: Request) -> Response:
             self._authenticate(request)
             self._state.schedule.count_request()
+            await self._state.webhooks.send()
             in_path = request.path_params.get("integration_id")
             integration = self._find(in_path or request.headers.get("x-integration-id"))
             integration.check_readable(model, self._state.clock.now())

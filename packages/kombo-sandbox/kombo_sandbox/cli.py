@@ -141,6 +141,8 @@ def _add_serve(commands: Any) -> None:
     )
     option("--strict", action="store_true", help="exclude the moment of updated_after itself")
     option("--gzip", action="store_true", help="compress responses for clients that accept it")
+    option("--webhook-url", metavar="URL", help="URL to which webhooks are sent")
+    option("--webhook-secret", default="sandbox", help="secret with which webhooks are signed")
     option("--write-config", type=Path, metavar="FILE", help="write the tap's settings to a file")
     output = serve.add_mutually_exclusive_group()
     output.add_argument(
@@ -194,6 +196,7 @@ def _serve(options: dict[str, Any]) -> None:
             api_key=options["api_key"],
             latency=options["latency"],
         )
+        state.webhooks.set_receiver(options["webhook_url"], options["webhook_secret"])
         settings = {
             "api_url": f"{server.url_of(listener)}/v1",
             "api_key": state.api_key,

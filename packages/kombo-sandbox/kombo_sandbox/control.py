@@ -70,7 +70,9 @@ class Control:
             return _error(404, f"there is no operation {name}")
         try:
             arguments = json.loads(await request.body() or b"{}")
-            return _json(200, {"result": parse(name, arguments).run(self._state)})
+            result = parse(name, arguments).run(self._state)
+            await self._state.webhooks.send()
+            return _json(200, {"result": result})
         except ValueError as error:
             return _error(400, str(error))
         except Exception as error:  # noqa: BLE001 - a patched record can have any value

@@ -278,6 +278,19 @@ class Handle:
         """Remove an integration and its records."""
         self.call("remove_integration", integration_id=integration_id)
 
+    def set_webhook(self, url: str | None, secret: str = "") -> None:
+        """Set the receiver of webhooks; None for no receiver.
+
+        From then on, each call that changes records or integrations returns after its events were
+        sent. The events of scheduled operations are sent before the response of the request. An
+        event that the receiver does not accept within 2 s is lost.
+
+        Args:
+            url: The URL of the receiver.
+            secret: The secret with which the events are signed.
+        """
+        self.call("set_webhook", url=url, secret=secret)
+
     def requests(self) -> list[Request]:
         """Return the requests under `/v1` since the start or `clear_requests`, oldest first."""
         return [Request(**entry) for entry in self.call("requests")]

@@ -159,13 +159,25 @@ _WRITE_ACTIONS = {
 }
 
 
-_DETAIL_NAMES = {"hris_groups": "hris_teams"}
-"""Models that have another name in the details"""
+_KOMBO_NAMES = {
+    "hris_groups": "hris_teams",
+    "ats_candidate_tags": "ats_join_candidates_tags",
+    "ats_hiring_team_members": "ats_join_jobs_users",
+    "ats_interviewers": "ats_join_interviews_users",
+    "ats_system_role_assignments": "ats_join_users_roles",
+    "hris_group_memberships": "hris_join_employees_teams",
+    "hris_staffing_groups": "hris_join_staffing_entities_groups",
+    "hris_staffing_legal_entities": "hris_join_staffing_entities_legal_entities",
+    "hris_staffing_locations": "hris_join_staffing_entities_locations",
+    "hris_staffing_skills": "hris_join_staffing_entities_skills",
+    "lms_skill_assignments": "lms_join_revisions_skills",
+}
+"""Models that have another name in the details and in webhooks"""
 
 
-def detail_name(model: Model) -> str:
-    """Return Kombo's name of a model in the details of integrations."""
-    return _DETAIL_NAMES.get(model.id, model.id)
+def kombo_name(model: Model) -> str:
+    """Return the name of a model in the details of integrations and in webhooks."""
+    return _KOMBO_NAMES.get(model.id, model.id)
 
 
 def details(integration: Integration, fields: Mapping[Model, Sequence[str]]) -> dict[str, Any]:
@@ -195,7 +207,7 @@ def details(integration: Integration, fields: Mapping[Model, Sequence[str]]) -> 
         "beta": False,
         "read_models": [
             {
-                "id": detail_name(model),
+                "id": kombo_name(model),
                 "label": model.label,
                 **_availability(integration, model.id),
                 "fields": [

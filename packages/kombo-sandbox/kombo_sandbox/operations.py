@@ -211,6 +211,7 @@ class PutRaw(Operation):
         )
         state.store.save(row)
         state.store.touch(row, moved=not known)
+        state.webhooks.data_changed(row.integration, model)
 
 
 class GetState(Operation):
@@ -331,6 +332,8 @@ class SetIntegration(Operation):
         if self.data_expired_at is not UNSET:
             integration.data_expired_at = self.data_expired_at
         state.store.save_integration(integration)
+        if self.status is not None or self.setup_status is not None:
+            state.webhooks.state_changed(integration)
 
 
 class AddIntegration(Operation):
@@ -339,14 +342,26 @@ class AddIntegration(Operation):
 
     def run(self, state: State) -> str:
         category = TOOLS[self.tool].category if self.tool in TOOLS else "ATS"
-        return state.seeder.add_integrations([(category, self.offers)], self.tool)[0].id
+        integration = state.seeder.add_integrations([(category, self.offers)], self.tool)[0]
+        state.webhooks.integration_created(integration)
+        return integration.id
 
 
 class RemoveIntegration(Operation):
     integration_id: str
 
     def run(self, state: State) -> None:
-        state.store.remove_integration(state.store.integration(self.integration_id))
+        integration = state.store.integration(self.integration_id)
+        state.store.remove_integration(integration)
+        state.webhooks.integration_deleted(integration)
+
+
+class SetWebhook(Operation):
+    url: str | None
+    secret: str = ""
+
+    def run(self, state: State) -> None:
+        state.webhooks.set_receiver(self.url, self.secret)
 
 
 OPERATIONS: dict[str, type[Operation]] = {
@@ -375,6 +390,7 @@ OPERATIONS: dict[str, type[Operation]] = {
     "set_integration": SetIntegration,
     "add_integration": AddIntegration,
     "remove_integration": RemoveIntegration,
+    "set_webhook": SetWebhook,
 }
 
 
@@ -476,3 +492,4 @@ def _write(state: State, row: Row, values: Record, *, moved: bool) -> None:
         row.body = json.dumps({**json.loads(row.body), **row.model.shown(values)})
     state.store.save(row)
     state.store.touch(row, moved=moved)
+    state.webhooks.data_changed(row.integration, row.model)

@@ -33,6 +33,8 @@ class SandboxOptions(TypedDict, total=False):
         cursor_lifetime: Seconds until a cursor expires, by the sandbox's clock.
         strict: `updated_after` excludes its own moment.
         gzip: Compress responses for clients that accept it.
+        webhook_url: URL to which webhooks are sent.
+        webhook_secret: Secret with which webhooks are signed.
     """
 
     integrations: int
@@ -48,6 +50,8 @@ class SandboxOptions(TypedDict, total=False):
     cursor_lifetime: float
     strict: bool
     gzip: bool
+    webhook_url: str | None
+    webhook_secret: str
 
 
 class Sandbox(Handle):

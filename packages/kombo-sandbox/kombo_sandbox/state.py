@@ -16,6 +16,7 @@ from kombo_sandbox.orders import OLDEST_FIRST, Order
 from kombo_sandbox.schedule import Schedule
 from kombo_sandbox.seeding import Seeder
 from kombo_sandbox.store import Store
+from kombo_sandbox.webhooks import Webhooks
 
 _LOGGED_REQUESTS = 100_000
 _MOST_REQUESTS = 1_000_000_000
@@ -104,8 +105,10 @@ class State:
     log: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=_LOGGED_REQUESTS))
     listing: ListOptions = field(init=False)
     rate_limit: RateLimit = field(init=False)
+    webhooks: Webhooks = field(init=False)
 
     def __post_init__(self) -> None:
+        self.webhooks = Webhooks(self.store, self.clock)
         self._reset_options()
 
     def reset(self) -> None:

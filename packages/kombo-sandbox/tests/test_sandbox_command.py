@@ -162,6 +162,7 @@ def test_a_port_that_is_in_use_is_one_sentence(capfd: pytest.CaptureFixture[str]
         ("--clock=yesterday", "must be a date like 2026-01-31T12:00:00.000Z"),
         ("--offers=many", "invalid literal for int() with base 10: 'many'"),
         ("--offers=-1", "the size of an integration must be between 0 and 10,000,000"),
+        ("--webhook-url=localhost", "the webhook URL 'localhost' is not an http or https URL"),
         ("--rate-limit=-1", "the rate limit must be between 0 and 1,000,000,000"),
     ],
 )

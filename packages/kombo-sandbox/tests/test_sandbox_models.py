@@ -11,11 +11,11 @@ import pytest
 from sandbox_client import INPUT_INVALID, Categories, Client, Record, error, ids
 
 import tap_kombo
-from kombo_sandbox.integrations import detail_name
+from kombo_sandbox.integrations import kombo_name
 from kombo_sandbox.models import CATEGORIES, MODELS, SERVED, Many, Model
 
 FILTERS = json.loads((Path(tap_kombo.__file__).parent / "filters.json").read_text())
-BY_DETAIL_NAME = {detail_name(model): model for model in SERVED}
+BY_KOMBO_NAME = {kombo_name(model): model for model in SERVED}
 
 each_model = pytest.mark.parametrize("model", SERVED, ids=lambda model: model.id)
 each_tracked_model = pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_a_model_without_data_is_shown_in_the_details_and_rejected(categories: C
     for integration_id in sandbox.integration_ids:
         client = Client(sandbox, integration_id)
         for model in sandbox.records("integration_models", integration_id):
-            served = BY_DETAIL_NAME[model["id"]]
+            served = BY_KOMBO_NAME[model["id"]]
             response = client.get(served.path)
             if model["is_available"]:
                 assert response.status_code == 200
@@ -194,7 +194,7 @@ def test_a_model_without_data_is_shown_in_the_details_and_rejected(categories: C
 def test_a_field_without_data_is_null(categories: Categories) -> None:
     sandbox = categories.sandbox
     withheld = [
-        (integration_id, BY_DETAIL_NAME[model["id"]].id, field["id"])
+        (integration_id, BY_KOMBO_NAME[model["id"]].id, field["id"])
         for integration_id in sandbox.integration_ids
         for model in sandbox.records("integration_models", integration_id)
         if model["is_available"]
@@ -219,7 +219,7 @@ def test_the_first_tool_of_each_category_supports_everything(
     client = categories.clients[category]
     models = client.stored("integration_models")
     assert {one["id"] for one in models} == {
-        detail_name(one) for one in SERVED if one.category == category
+        kombo_name(one) for one in SERVED if one.category == category
     }
     assert all(one["is_available"] for one in models)
 
