@@ -7,13 +7,17 @@ database (PGHOST, PGUSER, PGPASSWORD, PGDATABASE, ...).
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tap_kombo_airflow import webhooks
 from tap_kombo_airflow.pipe import DEFAULT_TAP, Pipe, find_command
 from tap_kombo_airflow.result import summarize
 from tap_kombo_airflow.settings import ConfigurationError, read_integration_ids, target_settings
@@ -57,6 +61,14 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--of", type=int, default=1, help="the number of shards")
     run.add_argument("--schema", default="kombo", help="the schema of the rows and the states")
     run.add_argument("--catalog", type=Path, help="the catalog file; all streams without")
+    run.add_argument(
+        "--changed", action="store_true", help="read only models that changed, by the webhooks"
+    )
+    receiver = commands.add_parser("webhooks", help="receive Kombo's webhooks, and store them")
+    receiver.set_defaults(run=_webhooks)
+    receiver.add_argument("--host", default="127.0.0.1", help="the address to listen on")
+    receiver.add_argument("--port", type=int, default=8080, help="the port to listen on")
+    receiver.add_argument("--schema", default="kombo", help="the schema of the states")
     catalog = commands.add_parser("catalog", help="print a catalog with only these streams")
     catalog.set_defaults(run=_catalog)
     catalog.add_argument("streams", nargs="+", metavar="STREAM", help="such as ats_offers")
@@ -73,12 +85,35 @@ def _run(options: argparse.Namespace) -> int:
     store = Store({}, options.schema)
     store.prepare()
     pipe = Pipe({}, target_settings({}, options.schema), options.catalog)
-    problems = Shard(store, pipe, f"shard {options.shard} of {options.of}").run(integration_ids)
+    shard = Shard(store, pipe, f"shard {options.shard} of {options.of}")
+    if options.changed:
+        webhooks.prepare(store)
+        changes = webhooks.find_changes(store, integration_ids)
+        integration_ids = list(dict.fromkeys(change.integration_id for change in changes))
+        problems = shard.run_changes(changes) if changes else {}
+    else:
+        problems = shard.run(integration_ids)
     for line in summarize(integration_ids, {name: p.message for name, p in problems.items()}):
         logger.info(line)
     if any(problem.is_transient for problem in problems.values()):
         return TRANSIENT
     return PERMANENT if problems else 0
+
+
+def _webhooks(options: argparse.Namespace) -> int:
+    secret = os.environ.get("KOMBO_WEBHOOK_SECRET")
+    if not secret:
+        raise ConfigurationError(
+            "KOMBO_WEBHOOK_SECRET is not set. Set it to the secret of the webhook."
+        )
+    store = Store({}, options.schema)
+    webhooks.prepare(store)
+    with webhooks.server(store, secret, options.host, options.port) as server:
+        logger.info("Receiving webhooks at %s port %d.", options.host, server.server_port)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever()
+    return 0
 
 
 def _catalog(options: argparse.Namespace) -> int:

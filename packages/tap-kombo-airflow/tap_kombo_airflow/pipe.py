@@ -63,6 +63,8 @@ class Pipe:
         catalog: The catalog file; None for all streams.
         tap: The tap's command.
         target: The target's command.
+        changed_models: The tap's setting of this name: integration -> the models to read; None for
+            all models.
     """
 
     tap_settings: Mapping[str, Any]
@@ -70,6 +72,7 @@ class Pipe:
     catalog: str | Path | None = None
     tap: Sequence[str] = DEFAULT_TAP
     target: Sequence[str] = DEFAULT_TARGET
+    changed_models: Mapping[str, Sequence[str]] | None = None
 
     @contextlib.contextmanager
     def running(
@@ -120,11 +123,18 @@ class Pipe:
         self, group: ProcessGroup, integration_ids: Sequence[str], state: State, **settings: Any
     ) -> subprocess.Popen[bytes]:
         catalog = [f"--catalog={self.catalog}"] if self.catalog else []
+        # In a file, because the length of an environment variable is limited.
+        changed = (
+            [f"--config={group.write('changed.json', {'changed_models': self.changed_models})}"]
+            if self.changed_models
+            else []
+        )
         given = {**self.tap_settings, **settings, "integration_ids": integration_ids}
         return group.start(
             [
                 *find_command(self.tap),
                 "--config=ENV",
+                *changed,
                 f"--state={group.write('state.json', state)}",
                 *catalog,
             ],

@@ -10,8 +10,8 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from types import FrameType
 
 from tap_kombo_airflow.pipe import Pipe, RunningPipe
@@ -26,6 +26,7 @@ from tap_kombo_airflow.store import (
     merge_states,
     split_state,
 )
+from tap_kombo_airflow.webhooks import Change, remove_changes
 
 logger = logging.getLogger(__name__)
 
@@ -70,34 +71,67 @@ class Shard:
             logger.info("%d of %d integrations remain.", len(wanted), len(integration_ids))
         if not wanted:
             return {}
+        lease, problems = self._take(wanted)
+        if lease.states:
+            found = self._read(lease, self.pipe)
+            lease.finish({name: problem.message for name, problem in found.items()})
+            problems |= found
+        return problems
+
+    def run_changes(self, changes: Sequence[Change]) -> dict[str, Problem]:
+        """Read models that changed, except those of integrations that another run is reading.
+
+        The changes of integrations that are complete are removed. The result is not stored: these
+        integrations are as complete as the last run of all models left them.
+
+        Args:
+            changes: The changes to read; at least one.
+
+        Returns:
+            As `run`; it raises the same errors.
+        """
+        models: dict[str, list[str]] = {}
+        for change in changes:
+            models.setdefault(change.integration_id, []).append(change.model)
+        lease, problems = self._take(models)
+        if lease.states:
+            leased = {name: models[name] for name in lease.states}
+            found = self._read(lease, replace(self.pipe, changed_models=leased))
+            complete = lease.states.keys() - found.keys()
+            remove_changes(self.store, [c for c in changes if c.integration_id in complete])
+            lease.release()
+            problems |= found
+        return problems
+
+    def _take(self, integration_ids: Iterable[str]) -> tuple[Lease, dict[str, Problem]]:
+        """Lease integrations; also return the problem of those that another run holds."""
         holder = f"{self.name} on {socket.gethostname()}, process {os.getpid()}, {uuid.uuid4()}"
-        lease = self.store.take(wanted, holder)
-        problems = {
+        lease = self.store.take(integration_ids, holder)
+        return lease, {
             name: Problem(f"Another run is reading it: {other}.", is_transient=True)
             for name, other in lease.others.items()
         }
-        if not lease.states:
-            return problems
+
+    def _read(self, lease: Lease, pipe: Pipe) -> dict[str, Problem]:
+        """Run the pipe; if it raises an exception, release the lease."""
         try:
-            found = self._read(lease)
+            return self._run_pipe(lease, pipe)
         except BaseException:
             with contextlib.suppress(Exception):
                 # A lease that cannot be released expires.
                 lease.release()
             raise
-        lease.finish({name: problem.message for name, problem in found.items()})
-        return problems | found
 
-    def _read(self, lease: Lease) -> dict[str, Problem]:
+    def _run_pipe(self, lease: Lease, pipe: Pipe) -> dict[str, Problem]:
         names = list(lease.states)
         logger.info("Reading %d integrations: %s", len(names), ", ".join(names))
         # The guard kills the pipe before the lease expires and another run can start.
         patience = 0.7 * self.store.lease_seconds
         state = merge_states(lease.states.values())
-        with _stopping_on_sigterm(), self.pipe.running(names, state, patience=patience) as pipe:
-            keeper = LeaseKeeper(lease, pipe)
+        with _stopping_on_sigterm(), pipe.running(names, state, patience=patience) as running:
+            keeper = LeaseKeeper(lease, running)
             with keeper.renewing():
-                result = pipe.run(keeper.save)
+                result = running.run(keeper.save)
         if keeper.lost:
             raise keeper.lost
         return result.problems(names)
