@@ -336,7 +336,7 @@ class Reader:
 
     Args:
         client: Sends the requests.
-        streams: The names of the streams to read.
+        streams: Integration -> the names of its streams to read, in the order of the reads.
         partitions: Builds the partitions of some streams of an integration, longest first; its last
             argument are those whose data is not valid at present. It is called when the
             integration's turn comes, because thousands of integrations have many. A `KomboError`
@@ -350,7 +350,7 @@ class Reader:
     def __init__(
         self,
         client: KomboClient,
-        streams: Sequence[str],
+        streams: Mapping[str, Sequence[str]],
         partitions: Callable[[str, Sequence[str], Collection[str]], Sequence[StreamPartition]],
         reads_deletions: Callable[[str, str], bool],
         *,
@@ -371,11 +371,8 @@ class Reader:
         self._run_error: KomboError | None = None
         self._integration_errors: dict[str, KomboError] = {}
 
-    def read(self, integration_ids: Sequence[str]) -> Iterator[Page | ReadFailed | None]:
-        """Read all streams of the integrations.
-
-        Args:
-            integration_ids: The integrations, in the order in which they are read.
+    def read(self) -> Iterator[Page | ReadFailed | None]:
+        """Read the streams of all integrations.
 
         Yields:
             The pages of each partition, the last one with `is_end`, or its failure; and None about
@@ -385,11 +382,11 @@ class Reader:
         Raises:
             KomboError: A bug of the tap kept something from being read at all.
         """
-        reads_left = len(integration_ids) * len(self._streams)
+        reads_left = sum(map(len, self._streams.values()))
         threads = 0
         try:
             for _ in range(min(self._concurrency, reads_left)):
-                work = () if threads else integration_ids
+                work = () if threads else tuple(self._streams)
                 threading.Thread(target=self._work, args=(work,), daemon=True).start()
                 threads += 1
         except RuntimeError:  # the machine's limit of threads
@@ -436,6 +433,7 @@ class Reader:
 
         If only the details cannot be read, all partitions are.
         """
+        streams = self._streams[integration_id]
         details: Response[Fields] | None = None
         unavailable: list[str] = []
         outdated: Sequence[str] = []
@@ -444,15 +442,15 @@ class Reader:
         except KomboError as failure:
             error = failure
             if error.rule.scope is not Scope.READ:
-                self._fail(integration_id, self._streams, error)
+                self._fail(integration_id, streams, error)
                 return
         else:
             error = KomboError(errors.UNAVAILABLE, "Not supported")
-            off = [name for name in self._streams if is_available(details.data, name) is False]
+            off = [name for name in streams if is_available(details.data, name) is False]
             unavailable = [name for name in off if not self._reads_deletions(integration_id, name)]
-            outdated = self._streams if is_expired(details.data) else off
+            outdated = streams if is_expired(details.data) else off
             self._fail(integration_id, unavailable, error)
-        available = [stream for stream in self._streams if stream not in unavailable]
+        available = [stream for stream in streams if stream not in unavailable]
         try:
             supported = self._partitions(integration_id, available, outdated)
         except KomboError as failure:

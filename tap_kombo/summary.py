@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -60,16 +61,13 @@ class RunSummary:
     A read is one stream of one integration.
 
     Args:
-        streams: The names of the streams to read.
-        integration_ids: The integrations to read.
+        streams: Integration -> the names of its streams to read.
         concurrency: The number of requests in flight.
     """
 
-    def __init__(
-        self, streams: Sequence[str], integration_ids: Sequence[str], concurrency: int
-    ) -> None:
-        self._reads = len(streams) * len(integration_ids)
-        self._open = Counter(dict.fromkeys(streams, len(integration_ids)))
+    def __init__(self, streams: Mapping[str, Sequence[str]], concurrency: int) -> None:
+        self._open = Counter(chain.from_iterable(streams.values()))
+        self._reads = self._open.total()
         self._records: Counter[str] = Counter()
         self._reading: dict[tuple[str, str], ReadResult] = {}
         self._complete = 0
@@ -80,8 +78,8 @@ class RunSummary:
         self._next_progress = self._started + PROGRESS_INTERVAL
         logger.info(
             "Reading %s of %s with %s at a time.",
-            _count(len(streams), "stream"),
-            _count(len(integration_ids), "integration"),
+            _count(len(self._open), "stream"),
+            _count(len(streams), "integration"),
             _count(concurrency, "request"),
         )
 

@@ -226,18 +226,19 @@ class TapKombo(Tap):
         ]
         names = [stream.name for stream in streams if stream.model is not SYNC_STATUS]
         self._warn_of_selection(streams)
+        reads = dict.fromkeys(self._longest_first(names), names)
         concurrency = int(self.config["concurrency"])
         reader = Reader(
             self.client,
-            names,
+            reads,
             self.partitions,
             self.reads_deletions,
             concurrency=concurrency,
             stop=self._stop,
         )
         writer = Writer(sys.stdout, SingerMessages(streams), self.sync_state)
-        summary = RunSummary(names, self.config["integration_ids"], concurrency)
-        problem = self._run(reader.read(self._longest_first(names)), writer, summary)
+        summary = RunSummary(reads, concurrency)
+        problem = self._run(reader.read(), writer, summary)
         stopped_by = self._stopped_by.name if self._stopped_by else None
         is_successful = summary.finish(problem=problem, stopped_by=stopped_by)
         if self._exit_timer:
@@ -358,14 +359,14 @@ class TapKombo(Tap):
         """
         reader = Reader(
             self.client,
-            ["integrations"],
+            {integration_id: ["integrations"] for integration_id in self.config["integration_ids"]},
             self._details_partition,
             self.reads_deletions,
             concurrency=int(self.config["concurrency"]),
             stop=self._stop,
         )
         is_failed = False
-        for event in reader.read(self.config["integration_ids"]):
+        for event in reader.read():
             if isinstance(event, Page):
                 click.echo(f"{event.partition.integration_id}: {_summary_of(*event.records)}")
             elif event and event.error.rule.scope is Scope.RUN:
