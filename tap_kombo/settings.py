@@ -29,6 +29,8 @@ END = r"(?!\n)$"
 """Python's `$` alone would accept a newline, which a secret from a file often ends with."""
 HOST = r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])"
 LOOPBACK = r"(localhost|127\.[0-9.]+|\[::1\])"
+INTEGRATION_ID = rf"^(?!\.{{1,2}}$|ks_)[A-Za-z0-9_.:@|~+=-]+{END}"
+MODEL = rf"^(?!ks_)[a-z][a-z0-9_]*{END}"
 FILTER_VALUE = {"type": ["string", "number", "boolean"], "minLength": 1}
 
 SCHEMA: dict[str, Any] = {
@@ -48,10 +50,7 @@ SCHEMA: dict[str, Any] = {
             "type": "array",
             "title": "Integration IDs",
             "description": "The integrations to sync: the customers' connections, by Kombo's IDs.",
-            "items": {
-                "type": "string",
-                "pattern": rf"^(?!\.{{1,2}}$|ks_)[A-Za-z0-9_.:@|~+=-]+{END}",
-            },
+            "items": {"type": "string", "pattern": INTEGRATION_ID},
             "minItems": 1,
             "uniqueItems": True,
             "examples": [["personio:B1hu5NGyhdjSq5X3hxEz4bAN"]],
@@ -121,6 +120,19 @@ SCHEMA: dict[str, Any] = {
             "minimum": 0,
             "maximum": 365,
             "default": 0,
+        },
+        "changed_models": {
+            "type": "object",
+            "title": "Changed models",
+            "description": "Sync only these models of these integrations, as `data-changed` "
+            "webhooks name them.",
+            # Checked first, because the sentence about a value prints its key.
+            "propertyNames": {"pattern": INTEGRATION_ID},
+            "additionalProperties": {
+                "type": "array",
+                "items": {"type": "string", "pattern": MODEL},
+            },
+            "examples": [{"personio:B1hu5NGyhdjSq5X3hxEz4bAN": ["hris_employees"]}],
         },
         "lookback_seconds": {
             "type": "integer",

@@ -21,7 +21,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
@@ -41,7 +41,7 @@ from singer_sdk.plugin_base import _ConfigInput
 from singer_sdk.singerlib import Catalog, Schema
 from singer_sdk.tap_base import CliTestOptionValue
 
-from tap_kombo import cli, settings, stream_maps
+from tap_kombo import changed_models, cli, settings, stream_maps
 from tap_kombo.catalog import (
     add_fields_in_lists,
     emptied_fields,
@@ -226,7 +226,9 @@ class TapKombo(Tap):
         ]
         names = [stream.name for stream in streams if stream.model is not SYNC_STATUS]
         self._warn_of_selection(streams)
-        reads = dict.fromkeys(self._longest_first(names), names)
+        reads = self._longest_first(changed_models.reads(self.config, names))
+        if not reads:
+            self.logger.info("`changed_models`: no selected stream has changed; nothing is read.")
         concurrency = int(self.config["concurrency"])
         reader = Reader(
             self.client,
@@ -259,13 +261,13 @@ class TapKombo(Tap):
                     *(stream.name, field, stream.name, field),
                 )
 
-    def _longest_first(self, streams: Sequence[str]) -> list[str]:
+    def _longest_first(self, reads: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
         """Sort the integrations by their longest read, whose pages come one after the other."""
-        return sorted(
-            self.config["integration_ids"],
-            key=lambda i: max((self.sync_state.pages(name, i) for name in streams), default=0),
-            reverse=True,
+        pages = self.sync_state.pages
+        ids = sorted(
+            reads, key=lambda i: max((pages(name, i) for name in reads[i]), default=0), reverse=True
         )
+        return {integration_id: reads[integration_id] for integration_id in ids}
 
     def _run(
         self, events: Iterator[Page | ReadFailed | None], writer: Writer, summary: RunSummary
@@ -331,7 +333,10 @@ class TapKombo(Tap):
         ]
         if sentences:
             raise InputError(*sentences)
-        for warning in settings.warnings(self.config, self.config_jsonschema):
+        for warning in [
+            *settings.warnings(self.config, self.config_jsonschema),
+            *changed_models.warnings(self.config),
+        ]:
             self.logger.warning(warning)
         start_date = self.config.get("start_date")
         if start_date and not has_offset(start_date):
