@@ -179,7 +179,8 @@ class RunSummary:
         logger.info(
             "%s synced (%s): %s in %s.",
             _count(self._reads, "stream"),
-            ", ".join(f"{number:,} {name}" for name, number in counts.items() if number),
+            ", ".join(f"{number:,} {name}" for name, number in counts.items() if number)
+            or "nothing to read",
             _count(self._records.total(), "record"),
             in_words(seconds),
             extra={"result": result},
