@@ -25,7 +25,6 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -203,9 +202,7 @@ class State:
             outdated: The names of streams whose data is not valid at present.
         """
         starts = {
-            stream: replace(self._start(stream, integration_id, now), is_outdated=True)
-            if stream in outdated
-            else self._start(stream, integration_id, now)
+            stream: self._start(stream, integration_id, now, is_outdated=stream in outdated)
             for stream in streams
         }
         for problem in {start.problem for start in starts.values() if start.problem}:
@@ -225,7 +222,9 @@ class State:
             )
         return starts
 
-    def _start(self, stream: str, integration_id: str, now: datetime) -> Start:
+    def _start(
+        self, stream: str, integration_id: str, now: datetime, *, is_outdated: bool
+    ) -> Start:
         partition = self._partition(stream, integration_id) or PartitionState({})
         left_out = self._left_out[stream]
         last, resume = partition.bookmark, partition.resume
@@ -238,7 +237,8 @@ class State:
         reference = (last if is_covered else None) or (resume.started_at if resume else None)
         problem = None
         if max(filter(None, (last, reference)), default=now) > now:
-            return Start(problem="the bookmark is ahead of Kombo's clock")
+            problem = "the bookmark is ahead of Kombo's clock"
+            return Start(problem=problem, is_outdated=is_outdated)
         if reference and reference < now - DELETIONS_KEPT:
             age = pendulum.instance(now).diff(pendulum.instance(reference)).in_hours()
             problem = (
@@ -249,22 +249,22 @@ class State:
         if problem or not last or not is_covered:
             # The changes between the last read and a later `start_date` are not left out.
             since = min(self._start_date, last) if self._start_date and last else self._start_date
-        elif self._is_due(partition, integration_id, now):
+        elif (partition.is_outdated and not is_outdated) or self._is_due(
+            partition, integration_id, now
+        ):
             since = self._start_date
         else:
             since, is_complete = last, False
         if resume and (resume.since != _format(since) or _is_stale(resume, now)):
             resume = None
-        return Start(since, last, resume, problem, is_complete=is_complete)
+        return Start(since, last, resume, problem, is_complete, is_outdated)
 
     def _is_due(self, partition: PartitionState, integration_id: str, now: datetime) -> bool:
-        """Return whether everything has to be read again, although there is a bookmark.
+        """Return whether the last complete read is older than the refresh interval allows.
 
         Each integration has its own moment in the interval, so that thousands are spread evenly,
         and the refresh of a day without a run is not lost.
         """
-        if partition.is_outdated:
-            return True
         if not self._refresh_interval:
             return False
         seconds = int(self._refresh_interval.total_seconds())

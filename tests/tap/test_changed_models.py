@@ -195,7 +195,7 @@ def test_streams_without_a_webhook_are_not_read(kombo: Sandbox) -> None:
 
     run = run_tap(settings_for(kombo, changed_models={integration_id: ["hris_skills"]}))
 
-    assert set(run.records) == {"hris_skills", "hris_staffing_entities"}
+    assert set(run.records) == {"hris_skills", "hris_staffing_entities", "sync_status"}
 
 
 def test_a_full_run_after_runs_of_changed_models_emits_nothing_twice(
