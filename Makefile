@@ -19,7 +19,7 @@ help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 .PHONY: demo
-demo: $(INSTALLED) ## Sync a Kombo sandbox into PostgreSQL with Meltano, twice
+demo: $(INSTALLED) ## Sync a Kombo sandbox into PostgreSQL with Meltano
 	@$(BIN)/python -m demo
 
 .PHONY: test

@@ -1,4 +1,4 @@
-"""`make demo`: sync Kombo into PostgreSQL with Meltano, twice, and compare every row.
+"""`make demo`: sync Kombo into PostgreSQL with Meltano, and compare every row.
 
 It uses real HTTP requests, the processes that Meltano starts, and a PostgreSQL server. Kombo is a
 local sandbox, unless TAP_KOMBO_API_KEY and TAP_KOMBO_INTEGRATION_IDS are set.
@@ -13,7 +13,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,17 @@ To sync into your own database (the tables are in the schema `kombo`):
     .venv/bin/meltano run tap-kombo target-postgres
 
 Later runs sync only changes. All settings are in meltano.yml."""
+
+
+GONE_TAGS = """\
+SELECT t.integration_id, t.id, t.name
+FROM kombo.ats_tags t
+JOIN kombo.sync_status s
+  ON s.integration_id = t.integration_id AND s.stream = 'ats_tags'
+WHERE t._sdc_deleted_at IS NULL
+  AND t._sdc_extracted_at < s.full_sync_started_at"""
+
+REFRESH_DAYS = 7
 
 
 @dataclass
@@ -207,6 +218,27 @@ def sync_sandbox(demo: Demo, sandbox: Sandbox) -> None:
     )
     check_changes(demo, before, after, started)
     demo.check_rows(after)
+
+    screen.chapter("A week later, each integration is read completely")
+    gone = set(sandbox.forget("ats_tags", count=2))
+    sandbox.advance(seconds=REFRESH_DAYS * 86_400)
+    screen.say(
+        "Two tags have disappeared in Kombo without a mark. With full_refresh_interval_days, the "
+        "tap reads each integration completely once a week, and its table sync_status has the "
+        "start of the last complete read. Older rows are not current:"
+    )
+    interval = {"TAP_KOMBO_FULL_REFRESH_INTERVAL_DAYS": str(REFRESH_DAYS)}
+    demo.pipeline = replace(demo.pipeline, settings={**demo.pipeline.settings, **interval})
+    demo.run()
+    screen.sql(GONE_TAGS)
+    rows = demo.database.rows(GONE_TAGS)
+    screen.rows(rows)
+    found = {row["id"] for row in rows}
+    screen.check(
+        holds=found == gone,
+        claim="exactly the tags that disappeared are not current",
+        details=found ^ gone,
+    )
 
 
 def change(sandbox: Sandbox, records: Records) -> dict[str, str]:
@@ -340,7 +372,10 @@ def run(screen: Screen, log: Path, settings: Mapping[str, str]) -> None:
         if not settings:
             with screen.progress("Kombo's sandbox, a server with three connected tools."):
                 sandbox = stack.enter_context(running(start_sandbox, Sandbox.stop))
-            settings = {**sandbox_settings(sandbox), "TAP_KOMBO__SELECT": json.dumps(SELECT)}
+            settings = {
+                **sandbox_settings(sandbox),
+                "TAP_KOMBO__SELECT": json.dumps(SELECT),
+            }
         with screen.progress("PostgreSQL, a server with an empty database."):
             database = stack.enter_context(postgres())
         target = {"TARGET_POSTGRES_SQLALCHEMY_URL": database.url}

@@ -44,7 +44,7 @@ class Table:
 
 
 def tables(catalog: Path) -> list[Table]:
-    """Read the tables of all streams from a catalog, selected or not."""
+    """Read the tables of Kombo's records from a catalog, whether they are selected or not."""
     return [
         Table(
             name=entry["tap_stream_id"],
@@ -53,6 +53,7 @@ def tables(catalog: Path) -> list[Table]:
             is_incremental=entry["replication_method"] == "INCREMENTAL",
         )
         for entry in json.loads(catalog.read_text())["streams"]
+        if entry["tap_stream_id"] != "sync_status"
     ]
 
 

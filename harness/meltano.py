@@ -109,6 +109,8 @@ def sandbox_settings(sandbox: Sandbox) -> dict[str, str]:
         "TAP_KOMBO_API_URL": sandbox.url,
         "TAP_KOMBO_API_KEY": sandbox.api_key,
         "TAP_KOMBO_INTEGRATION_IDS": json.dumps(sandbox.integration_ids),
+        # Otherwise some runs would read everything.
+        "TAP_KOMBO_FULL_REFRESH_INTERVAL_DAYS": "0",
     }
 
 

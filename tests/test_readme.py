@@ -152,7 +152,7 @@ def test_documented_log_format_contains_the_documented_result(
     shown = json.loads(block("json", '"log_url"', document))
     fields = set(re.findall(r"`(\w+)`", document.partition("`result` counts")[2]))
     assert fields <= {*result, *shown}
-    [failure] = [read for read in result["reads"] if read["action"] == "fail"]
+    [failure] = [read for read in result["reads"] if read["status"] == "failed"]
     assert failure.keys() == shown.keys()
     varying = ("integration_id", "log_url", "message")
     assert failure == {**shown, **{name: failure[name] for name in varying}}

@@ -38,7 +38,7 @@ def test_demo_with_the_sandbox_passes_all_checks(folder: Path) -> None:
         output, _ = process.communicate(timeout=240)
 
     assert process.returncode == 0, output
-    assert output.count("✓") == 6
+    assert output.count("✓") == 7
     assert "✗" not in output
     assert left_behind(folder) == []
 

@@ -146,7 +146,7 @@ def test_schemas_are_printed_without_a_request(sandbox: Sandbox) -> None:
     run = run_tap(settings_for(sandbox), "--test=schema")
 
     assert run.code == 0
-    assert len(run.schemas) == 40
+    assert len(run.schemas) == 41
     assert sandbox.requests() == []
 
 

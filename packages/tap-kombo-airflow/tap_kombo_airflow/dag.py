@@ -187,7 +187,9 @@ def _tap_settings(conn_id: str) -> dict[str, Any]:
         raise ConfigurationError(
             f"The Airflow connection {conn_id} has no password. Set it to the API key."
         )
-    return {**connection.extra_dejson, "api_key": connection.password}
+    # Kombo's advice: https://docs.kombo.dev/ats/getting-started/fetching-data
+    defaults = {"full_refresh_interval_days": 7}
+    return {**defaults, **connection.extra_dejson, "api_key": connection.password}
 
 
 def _database(conn_id: str) -> dict[str, Any]:
