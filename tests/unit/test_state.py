@@ -497,3 +497,43 @@ def test_unknown_keys_of_a_partition_are_ignored() -> None:
     given = partition(INTEGRATION, YESTERDAY, progress_markers={"replication_key_value": "x"})
 
     assert start_of(given).since == YESTERDAY
+
+
+# Complete reads
+
+
+@pytest.mark.parametrize(
+    ("run", "start_date", "has_full"),
+    [
+        (EVERYTHING, None, True),
+        (NARROW, None, True),
+        (left_out(include_deleted="false"), None, True),
+        (FILTERED, None, False),
+        (EVERYTHING, NOW - timedelta(days=30), False),
+    ],
+    ids=["everything", "fewer fields", "no deleted records", "filters", "start_date"],
+)
+def test_complete_read_is_noted_as_full_if_it_left_out_no_records(
+    run: LeftOut, start_date: datetime | None, *, has_full: bool
+) -> None:
+    partition = after(run, start_date)
+
+    assert partition.get("full" if has_full else "refreshed") == format_time(YESTERDAY)
+    assert ("full" in partition) == has_full
+
+
+@pytest.mark.parametrize("mark", ["full", "refreshed", "replication_key_value"])
+@pytest.mark.parametrize(("days", "is_due"), [(0, False), (4, True)])
+def test_stream_is_due_when_the_interval_has_passed(mark: str, days: int, *, is_due: bool) -> None:
+    read = NOW - timedelta(days=days)
+    given = partition(INTEGRATION, read if mark == "replication_key_value" else NOW)
+    state = State(
+        state_of({**given, mark: format_time(read)}),
+        left_out={"ats_offers": EVERYTHING},
+        start_date=None,
+        refresh_interval=timedelta(days=4),
+    )
+
+    start = state.starts(INTEGRATION, ["ats_offers"], NOW)["ats_offers"]
+
+    assert (start.since is None) == start.is_complete == is_due
