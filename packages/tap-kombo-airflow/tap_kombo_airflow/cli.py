@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--schema", default="kombo", help="the schema of the rows and the states")
     run.add_argument("--catalog", type=Path, help="the catalog file; all streams without")
     run.add_argument(
-        "--changed", action="store_true", help="read only models that changed, by the webhooks"
+        "--changed", action="store_true", help="read only the models that webhooks have named"
     )
     receiver = commands.add_parser("webhooks", help="receive Kombo's webhooks, and store them")
     receiver.set_defaults(run=_webhooks)
@@ -89,8 +89,11 @@ def _run(options: argparse.Namespace) -> int:
     if options.changed:
         webhooks.prepare(store)
         changes = webhooks.find_changes(store, integration_ids)
+        if not changes:
+            logger.info("No webhook has named a change.")
+            return 0
         integration_ids = list(dict.fromkeys(change.integration_id for change in changes))
-        problems = shard.run_changes(changes) if changes else {}
+        problems = shard.run_changes(changes)
     else:
         problems = shard.run(integration_ids)
     for line in summarize(integration_ids, {name: p.message for name, p in problems.items()}):

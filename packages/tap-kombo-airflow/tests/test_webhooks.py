@@ -139,6 +139,7 @@ def test_other_events_are_accepted_and_ignored(store: Store, kind: str) -> None:
         event("data-changed", integration_id=A, changed_models=["hris_teams"]),
         event("data-changed", integration_id=A, changed_models=[{"name": None}]),
         data_changed("personio", "hris_teams"),
+        data_changed(A, "hris_teams", "HRIS teams"),
         event("integration-created", id=A),
         event("integration-created", id=["a"], tool="personio", category="HRIS"),
     ],
