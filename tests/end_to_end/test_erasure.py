@@ -120,3 +120,15 @@ def test_sql_erases_all_rows_of_an_integration(
     connection.execute(queries("DO $$", INTEGRATION=integration_id))
 
     assert rows(connection, records) == [row for row in before if integration_id not in row]
+
+
+def test_sql_erases_an_integration_without_its_mark_in_the_list_of_integrations(
+    connection: psycopg.Connection[Any], records: dict[str, list[Record]]
+) -> None:
+    integration_id = records["ats_candidates"][0]["integration_id"]
+    connection.execute("CREATE TABLE tap_kombo_integrations (integration_id text)")
+    connection.execute("INSERT INTO tap_kombo_integrations VALUES (%s)", [integration_id])
+
+    connection.execute(queries("DO $$", INTEGRATION=integration_id))
+
+    assert connection.execute("SELECT * FROM tap_kombo_integrations").fetchall()
