@@ -107,8 +107,8 @@ def failed_read(integration_id: str, message: str, **fields: Any) -> dict[str, A
 
 def test_each_cause_of_an_integration_is_named_once() -> None:
     reads = [
-        failed_read("a:b", "X.Y (log 1).", code="X.Y"),
-        failed_read("a:b", "X.Y (log 2).", code="X.Y"),
+        failed_read("a:b", "X.Y (log 1).", error_code="X.Y"),
+        failed_read("a:b", "X.Y (log 2).", error_code="X.Y"),
         failed_read("a:b", "HTTP 502.", transient=True),
     ]
 
