@@ -5,14 +5,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import http.client
 import io
 import json
+import socket
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from wsgiref.util import setup_testing_defaults
 
 import pytest
@@ -28,7 +31,7 @@ from tap_kombo_airflow.webhooks import Change, find_changes, is_signed, receive
 A, B, C = "personio:a", "personio:b", "lever:c"
 SECRET = "secret"
 FAIL_B = f"""
-read = {{"integration_id": "{B}", "action": "fail", "transient": True, "code": None}}
+read = {{"integration_id": "{B}", "status": "failed", "transient": True, "error_code": None}}
 read["message"] = "HTTP 502."
 log("1 failed", "info", result={{"reads": [read], "not_finished": 0}})
 sys.exit(1)
@@ -291,6 +294,28 @@ def test_the_receiver_stores_the_events_of_the_sandbox(store: Store) -> None:
         (integration_id, "hris_teams"),
     }
     assert integrations(store) == {added: ("personio", "ATS", "INVALID", "COMPLETED", False)}
+
+
+def test_a_client_that_is_silent_does_not_block_others(store: Store) -> None:
+    body = data_changed(A, "hris_teams")
+    headers = {"X-Kombo-Signature": signature(body)}
+
+    with (
+        serving(store) as url,
+        socket.create_connection(address_of(url)),
+        closing(http.client.HTTPConnection(*address_of(url), timeout=5)) as connection,
+    ):
+        connection.request("POST", "/", body, headers)
+        assert connection.getresponse().status == HTTPStatus.OK
+
+    assert changed(store) == {A: ["hris_teams"]}
+
+
+def address_of(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    assert parts.hostname
+    assert parts.port
+    return parts.hostname, parts.port
 
 
 SHOW_SETTINGS = """
