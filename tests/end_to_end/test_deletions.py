@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, LiteralString, cast
 
 import psycopg
@@ -11,6 +12,8 @@ import pytest
 
 from harness import PROJECT
 from harness.postgres import Postgres, postgres
+from kombo_sandbox import Sandbox
+from tests.end_to_end.singer_pipe import Pipe
 
 BEFORE, FULL_SYNC, AFTER = "2026-01-01 11:59:59.999", "2026-01-01 12:00", "2026-01-01 12:01"
 A, B, C = "personio:a", "personio:b", "lever:c"
@@ -49,6 +52,7 @@ def server() -> Iterator[Postgres]:
 def connection(server: Postgres) -> Iterator[psycopg.Connection[Any]]:
     """Connect to a database with the tables of two streams, which is rolled back."""
     with psycopg.connect(host=server.socket_folder, user="postgres", dbname="postgres") as found:
+        found.execute("DROP SCHEMA IF EXISTS kombo CASCADE")
         found.execute("CREATE SCHEMA kombo")
         found.execute("SET search_path = kombo")
         found.execute(TABLES)
@@ -95,6 +99,35 @@ def test_the_views_can_be_created_again(connection: psycopg.Connection[Any]) -> 
 
     views = ids(connection, "SELECT viewname FROM pg_views WHERE schemaname = 'kombo'")
     assert views == {"ats_candidates_current", "hris_employees_current"}
+
+
+def test_the_views_have_the_records_that_kombo_still_has(server: Postgres, tmp_path: Path) -> None:
+    streams = ("ats_offers", "ats_tags", "sync_status")
+    with Sandbox(integrations=2, offers=20, seed=3) as sandbox:
+
+        def sync(name: str) -> None:
+            """Run a sync without a state."""
+            (tmp_path / name).mkdir()
+            Pipe(sandbox, server, tmp_path / name, "kombo", streams).run()
+
+        sync("first")
+        sandbox.advance(3600)
+        forgotten = sandbox.forget("ats_offers", count=3)
+        sandbox.forget("ats_tags")
+        sandbox.delete("ats_offers", count=2)
+        sync("second")
+        live = {
+            name: {record["id"] for record in sandbox.records(name, include_deleted=False)}
+            for name in ("ats_offers", "ats_tags")
+        }
+
+    with psycopg.connect(
+        host=server.socket_folder, user="postgres", dbname="postgres"
+    ) as connection:
+        connection.execute(example("deletions.md", "CREATE OR REPLACE VIEW"))
+        assert set(forgotten) <= ids(connection, "SELECT id FROM kombo.ats_offers")
+        assert ids(connection, "SELECT id FROM kombo.ats_offers_current") == live["ats_offers"]
+        assert ids(connection, "SELECT id FROM kombo.ats_tags_current") == live["ats_tags"]
 
 
 def test_a_statement_deletes_the_rows_that_are_not_current(
