@@ -74,6 +74,8 @@ class Webhooks:
 
         An event that is not delivered is reported on stderr, and not sent again.
         """
+        if not (self._events or self._changed):
+            return
         changed = [
             ("data-changed", {**_owner(one), "changed_models": [{"name": name} for name in names]})
             for one in self._store.integrations.values()
@@ -81,7 +83,7 @@ class Webhooks:
         ]
         events = self._events + changed
         self._events, self._changed = [], {}
-        if events and self._url:
+        if self._url:
             await asyncio.to_thread(_deliver, self._url, self._secret, events)
 
 
