@@ -99,13 +99,13 @@ class LeftOut(msgspec.Struct, frozen=True):
 
     Attributes:
         filters: The fingerprint of all that leaves out records; None if nothing does.
-        records: Whether records that are not deleted are left out.
+        is_filtered: Whether records that are not deleted are left out.
         deselected: The fingerprints of the deselected fields, without the fields below them.
         fields: The fingerprints of all deselected fields.
     """
 
     filters: str | None = None
-    records: bool = False
+    is_filtered: bool = False
     deselected: str = ""
     fields: frozenset[str] = frozenset()
 
@@ -327,7 +327,7 @@ class State:
         start = partition.start
         if start.is_complete:
             state.refreshed = format_time(page.started)
-            if not left_out.records and start.since is None:
+            if not left_out.is_filtered and start.since is None:
                 state.full, state.refreshed = state.refreshed, None
         state.is_outdated = start.is_outdated
         if partition.is_incremental:

@@ -172,11 +172,13 @@ class TapKombo(Tap):
     def sync_state(self) -> State:
         """The state of this run; `state` stays the one that the tap was given."""
         start_date = self.config.get("start_date")
+        # A sync of changes is to be short.
+        days = 0 if "changed_models" in self.config else self.config["full_refresh_interval_days"]
         return State(
             self.state,
             left_out={name: stream.left_out for name, stream in self.kombo_streams.items()},
             start_date=parse_start_date(start_date) if start_date else None,
-            refresh_interval=timedelta(days=self.config["full_refresh_interval_days"]),
+            refresh_interval=timedelta(days=days),
         )
 
     @cached_property

@@ -240,6 +240,22 @@ def test_missed_day_is_caught_up(kombo: Sandbox) -> None:
     assert days(third) == set()
 
 
+def test_sync_of_changed_models_reads_nothing_completely(kombo: Sandbox) -> None:
+    integration_id, _ = kombo.integration_ids
+    settings = settings_for(kombo, full_refresh_interval_days=1)
+    first = run_tap(settings, catalog=OFFERS)
+    kombo.advance(seconds=2 * 86_400)
+
+    run = run_tap(
+        {**settings, "changed_models": {integration_id: ["ats_offers"]}},
+        state=first.state,
+        catalog=OFFERS,
+    )
+
+    [status] = run.records["sync_status"]
+    assert (status["integration_id"], status["sync_type"]) == (integration_id, "incremental")
+
+
 def test_complete_reads_come_last(kombo: Sandbox) -> None:
     settings = settings_for(kombo, full_refresh_interval_days=1, concurrency=1)
     catalog = catalog_with("ats_offers", "custom_fields", "integrations")
