@@ -215,8 +215,8 @@ class State:
         known = {stream for stream in starts if self._is_outdated(stream, integration_id)}
         if found := starts.keys() & set(outdated) - known:
             logger.warning(
-                "%s (%s): the data is not valid at present, because the integration's scope config "
-                "has changed; it is read completely when it is valid again.",
+                "%s (%s): the data is not valid at present, because the model is switched off or "
+                "the scope config has changed; it is read completely when it is valid again.",
                 ", ".join(sorted(found)),
                 integration_id,
             )

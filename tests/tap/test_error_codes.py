@@ -132,13 +132,12 @@ class RunOfAllCases:
         return self.records(case) == expected and bookmark > self.earlier
 
     def is_unchanged(self, case: object) -> bool:
-        """Return whether no record was written, and the state is the given one."""
+        """Return whether no record was written, and the bookmark is the given one."""
         integration_id = self.integration_ids[case]
         given = state_with_bookmark(self.earlier, [integration_id])
         [partition] = given["bookmarks"]["ats_offers"]["partitions"]
-        return (
-            not self.records(case) and self.run.partition("ats_offers", integration_id) == partition
-        )
+        found = self.run.partition("ats_offers", integration_id)
+        return not self.records(case) and partition.items() <= found.items()
 
     def log(self, case: object) -> list[str]:
         """Return the log lines about an integration, which start with their level."""

@@ -88,7 +88,7 @@ def test_a_wrong_key_ends_the_run_with_the_first_request(sandbox: Sandbox) -> No
 
     assert run.code == 1
     assert [r.path for r in sandbox.requests()] == ["/check-api-key"]
-    assert run.records == {}
+    assert run.records.keys() == {"sync_status"}
     assert run.state == before
     [error] = run.errors
     assert "PLATFORM.AUTHENTICATION_INVALID" in error
@@ -109,6 +109,7 @@ def test_a_wrong_url_ends_the_run(sandbox: Sandbox) -> None:
     run = run_tap({**settings_for(sandbox), "api_url": sandbox.url.removesuffix("/v1") + "/v7"})
 
     assert run.code == 1
+    assert {r["status"] for r in run.records.pop("sync_status")} == {"failed"}
     assert run.records == {}
     [error] = run.errors
     assert error.startswith("The run ended early: ")

@@ -10,7 +10,7 @@ import pytest
 
 from harness.tap import TapRun, catalog_with, interrupted_state, run_tap, settings_for
 from kombo_sandbox import Sandbox
-from tap_kombo.streams import MODELS
+from tap_kombo.streams import ALL_MODELS
 
 STREAMS = ["ats_applications", "ats_candidates", "ats_jobs", "ats_offers"]
 OWN_FIELDS = {"integration_id", "_sdc_deleted_at", "additional_fields"}
@@ -68,7 +68,7 @@ def test_each_record_has_its_integration_and_deletion_time(
 def test_the_schemas_of_all_streams_precede_the_first_record(first_run: TapRun) -> None:
     types = [message["type"] for message in first_run.messages]
 
-    streams = [model.name for model in MODELS]
+    streams = [model.name for model in ALL_MODELS]
     assert types[: len(streams)] == ["SCHEMA"] * len(streams)
     assert "SCHEMA" not in types[len(streams) :]
     assert sorted(first_run.schemas) == sorted(streams)
