@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Any
 from zlib import crc32
@@ -120,14 +121,21 @@ def response(model: Model, integration_id: str) -> str:
     return json.dumps({"status": "success", "data": data})
 
 
-@pytest.fixture(scope="module")
-def run() -> Iterator[TapRun]:
-    """A run over all streams, with all classes masked."""
+@contextmanager
+def planted_kombo() -> Iterator[Sandbox]:
+    """Start a Kombo with the planted records of all models."""
     with Sandbox(integrations=1) as sandbox:
         for model in MODELS:
             path = model.path.format(integration_id=sandbox.integration_ids[0])
             sandbox.fault(path=path, body=response(model, sandbox.integration_ids[0]))
-        yield run_tap(settings_for(sandbox, **masking_settings()))
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def run() -> TapRun:
+    """A run over all streams, with all classes masked."""
+    with planted_kombo() as sandbox:
+        return run_tap(settings_for(sandbox, **masking_settings()))
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
@@ -157,6 +165,39 @@ class TestEachStream:
 def test_odd_values_are_in_no_message(run: TapRun) -> None:
     assert run.code == 0, run.stderr
     assert ODD.encode() not in run.stdout
+    assert "planted" not in run.stderr
+    assert "planted" not in json.dumps(run.states)
+
+
+@pytest.mark.parametrize("half", [0, 1])
+def test_deselected_fields_are_in_no_message(half: int) -> None:
+    """Each field is deselected in one of two runs, at any depth, also inside lists."""
+    found = [
+        (model.name, path, schema)
+        for model in MODELS
+        for name, column in own_fields(model).items()
+        for path, schema, _ in leaves(f"{model.name}.{name}", column)
+        # `_sdc_deleted_at` has the value of `remote_deleted_at`.
+        if name not in {"id", "changed_at", "remote_deleted_at"} and "boolean" not in schema["type"]
+    ]
+    deselected = {path for _, path, _ in found[half::2]}
+    catalog = catalog_with(*(model.name for model in MODELS))
+    for entry in catalog["streams"]:
+        for stream, path, _ in found[half::2]:
+            if stream == entry["tap_stream_id"]:
+                names = path.replace("[]", "").split(".")[1:]
+                breadcrumb = [step for name in names for step in ("properties", name)]
+                entry["metadata"].append(
+                    {"breadcrumb": breadcrumb, "metadata": {"selected": False}}
+                )
+
+    with planted_kombo() as kombo:
+        run = run_tap(settings_for(kombo), catalog=catalog)
+
+    assert run.code == 0, run.stderr
+    for _, path, schema in found:
+        text = json.dumps(token(path, schema)).strip('"')
+        assert (text.encode() in run.stdout) != (path in deselected), path
     assert "planted" not in run.stderr
     assert "planted" not in json.dumps(run.states)
 
