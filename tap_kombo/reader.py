@@ -169,7 +169,7 @@ class Page:
         partition: The partition that it belongs to.
         records: JSON objects; a page in the middle may be empty.
         started: When the read of the partition started, by Kombo's clock.
-        received_at: When Kombo sent the page, by its clock.
+        received_at: When Kombo sent the page, by its clock; never before `started`.
         page_size: The number of records requested; None if the endpoint is not paged.
         cursor: The cursor of the next page; None on the last one.
         is_end: Whether the read is complete: this is the last page, and nothing follows it.
@@ -316,7 +316,9 @@ def make_page(
             errors.INVALID_RESPONSE, "The response lacks a field that Kombo promises"
         ) from None
     is_end = cursor is None and partition.start.resume is None
-    return Page(partition, records, started, response.received_at, page_size, cursor, is_end)
+    # The clock of the server that sent this page may be behind that of the first one.
+    received_at = max(started, response.received_at)
+    return Page(partition, records, started, received_at, page_size, cursor, is_end)
 
 
 class Turn(IntEnum):

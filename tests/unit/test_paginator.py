@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any, cast
@@ -163,6 +164,21 @@ def test_empty_pages_without_an_end_are_an_error() -> None:
 
     assert caught.value.rule is errors.ENDLESS_CURSOR
     assert len(client.requests) == 5000 + 10_000
+
+
+class ClientOfTwoServers(FakeClient):
+    """The clock of the server that sends the second page is five minutes behind."""
+
+    def get(self, request: Request, *args: object) -> Response[Any]:
+        response = super().get(request, *args)
+        time = NOON - timedelta(minutes=5 * (len(self.requests) - 1))
+        return replace(response, sent_at=time, received_at=time)
+
+
+def test_page_of_a_server_whose_clock_is_behind_is_not_received_before_the_read_started() -> None:
+    pages = read(ClientOfTwoServers({None: "a", "a": None}))
+
+    assert [(page.started, page.received_at) for page in pages] == [(NOON, NOON)] * 2
 
 
 def test_a_rejected_cursor_restarts_the_read_three_times() -> None:
