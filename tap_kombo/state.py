@@ -245,16 +245,15 @@ class State:
                 f"the last read was {pendulum.duration(hours=age).in_words()} ago, and Kombo keeps "
                 f"deletions for {DELETIONS_KEPT.days} days"
             )
-        is_complete = True
-        if problem or not last or not is_covered:
+        is_complete = (
+            bool(problem or not last or not is_covered)
+            or (partition.is_outdated and not is_outdated)
+            or self._is_due(partition, integration_id, now)
+        )
+        since = last
+        if is_complete:
             # The changes between the last read and a later `start_date` are not left out.
             since = min(self._start_date, last) if self._start_date and last else self._start_date
-        elif (partition.is_outdated and not is_outdated) or self._is_due(
-            partition, integration_id, now
-        ):
-            since = self._start_date
-        else:
-            since, is_complete = last, False
         if resume and (resume.since != _format(since) or _is_stale(resume, now)):
             resume = None
         return Start(since, last, resume, problem, is_complete, is_outdated)

@@ -148,17 +148,36 @@ def test_bookmark_stays_the_minimum_of_the_next_one_after_14_days() -> None:
 
 
 @pytest.mark.parametrize(
-    ("age", "filters"),
-    [(timedelta(days=20), None), (timedelta(days=3), "0123456789abcdef")],
-    ids=["after 14 days", "other filters"],
+    ("age", "more"),
+    [
+        (timedelta(days=20), {}),
+        (timedelta(days=3), {"filters": "0123456789abcdef"}),
+        (timedelta(days=3), {"is_outdated": True}),
+    ],
+    ids=["after 14 days", "other filters", "data that is valid again"],
 )
 def test_start_date_after_the_last_read_leaves_no_changes_out(
-    age: timedelta, filters: str | None
+    age: timedelta, more: dict[str, Any]
 ) -> None:
     last = NOW - age
 
-    start = start_of(partition(INTEGRATION, last, filters=filters), start_date=YESTERDAY)
+    start = start_of(partition(INTEGRATION, last, **more), start_date=YESTERDAY)
 
+    assert start.since == last
+
+
+def test_start_date_after_the_last_read_leaves_no_changes_out_of_a_refresh() -> None:
+    last = NOW - timedelta(days=3)
+    state = State(
+        state_of(partition(INTEGRATION, last)),
+        left_out=dict.fromkeys(STREAMS, EVERYTHING),
+        start_date=YESTERDAY,
+        refresh_interval=timedelta(days=1),
+    )
+
+    start = state.starts(INTEGRATION, ["ats_offers"], NOW)["ats_offers"]
+
+    assert start.is_complete
     assert start.since == last
 
 
