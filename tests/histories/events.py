@@ -15,6 +15,13 @@ PATHS = {
 """Three streams whose records contain copies of each other"""
 STREAMS = {path: stream for stream, path in PATHS.items()}
 
+READ_WITH = {
+    "ats_offers": {"ats_offers", "ats_applications"},
+    "ats_applications": {"ats_applications", "ats_candidates", "ats_offers"},
+    "ats_candidates": {"ats_candidates", "ats_applications"},
+}
+"""Model in `changed_models` -> the streams that are read"""
+
 DAY = 86_400
 
 # The tap decides by the code alone. Each status is used once, because it identifies the error in
@@ -111,12 +118,16 @@ Event = RecordChange | ClockAdvance | TransientError | ExpiredCursor | Persisten
 MAX_INTEGRATIONS = 3
 
 # "change" and "add" are twice as likely as the others.
-OPERATIONS = ["change", "change_nested", "delete", "anonymize", "restore", "add", "change", "add"]
+OPERATIONS = [
+    *("change", "change_nested", "delete", "anonymize", "restore", "forget", "add"),
+    *("change", "add"),
+]
 
 operations = st.sampled_from(OPERATIONS)
 streams = st.sampled_from(list(PATHS))
 integrations = st.integers(0, MAX_INTEGRATIONS - 1)
 records = st.integers(0, 6)
+switches = st.sampled_from(["disabled_models", "unavailable_models"])
 durations = st.sampled_from([1, 2, 20, 61, 90, 300, 3600, 5000, 9000, DAY // 2, 3 * DAY, 15 * DAY])
 request_numbers = st.integers(1, 10)
 

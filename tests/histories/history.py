@@ -1,14 +1,16 @@
 """Histories of a sandbox and of the syncs that read it.
 
 Hypothesis builds a history from the rules. Each sync is a run of `tap-kombo` that reads the sandbox
-over HTTP into a minimal target, and passes the checks in `run_check.py`. A history ends with syncs
-without errors, after which the target holds exactly the records of the sandbox.
+over HTTP into a minimal target, and passes the checks in `run_check.py` and `current_rows.py`. A
+history ends with syncs without errors, after which the target holds exactly the records of the
+sandbox, and those that are not deleted are current.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import product
@@ -25,11 +27,13 @@ from harness.tap import TapRun, catalog_with, machine, quick_retries, run_tap, s
 from kombo_sandbox import Sandbox, SandboxError
 from tap_kombo import writer
 from tap_kombo.times import format_time, parse_time
+from tests.histories.current_rows import CurrentRows
 from tests.histories.events import (
     DAY,
     MAX_INTEGRATIONS,
     PATHS,
     PERSISTENT_ERRORS,
+    READ_WITH,
     TRANSIENT_ERRORS,
     ClockAdvance,
     Event,
@@ -44,6 +48,7 @@ from tests.histories.events import (
     operations,
     records,
     streams,
+    switches,
 )
 from tests.histories.run_check import Key, RunCheck, bookmark_of, partitions
 from tests.histories.stale_copies import without_stale_copies
@@ -51,9 +56,10 @@ from tests.histories.target import Target
 
 TABLES = {table.name: table for table in tables(PROJECT / "catalog.json")}
 
-CATALOG = catalog_with(*PATHS)
+SELECTED = (*PATHS, "sync_status")
+CATALOG = catalog_with(*SELECTED)
 # Deselected streams would take a third of a sync's time.
-CATALOG["streams"] = [entry for entry in CATALOG["streams"] if entry["tap_stream_id"] in PATHS]
+CATALOG["streams"] = [entry for entry in CATALOG["streams"] if entry["tap_stream_id"] in SELECTED]
 
 MAX_TRANSIENT_ERRORS = 4
 """Per sync: one less than the tap's attempts, so that none becomes persistent"""
@@ -70,6 +76,8 @@ class RunOptions:
         time_zone: The time zone of this machine.
         start_date_age: The setting `start_date`, in seconds before Kombo's time; None for none.
         state_interval: Seconds between STATE messages.
+        full_refresh_interval_days: The setting.
+        changed_models: The setting, as models and the numbers of their integrations; None for none.
     """
 
     page_size: int = 3
@@ -79,6 +87,8 @@ class RunOptions:
     time_zone: str = "UTC"
     start_date_age: int | None = None
     state_interval: float = 0.0
+    full_refresh_interval_days: int = 0
+    changed_models: frozenset[tuple[str, int]] | None = None
 
 
 run_options = st.builds(
@@ -90,6 +100,10 @@ run_options = st.builds(
     time_zone=st.sampled_from(["UTC", "Asia/Kathmandu", "America/New_York", "Pacific/Kiritimati"]),
     start_date_age=st.sampled_from([None] * 8 + [5000, 60 * DAY]),
     state_interval=st.sampled_from([0.0, 0.0, 1.0]),
+    full_refresh_interval_days=st.sampled_from([0, 0, 1, 7]),
+    changed_models=st.none()
+    | st.none()
+    | st.frozensets(st.tuples(streams, integrations), max_size=3),
 )
 behaviors: dict[str, Any] = {
     "strict": st.booleans(),
@@ -112,9 +126,13 @@ class History(RuleBasedStateMachine):
         sandbox.reset()
         self.sandbox = sandbox
         self.target = Target()
+        self.current_rows = CurrentRows(sandbox, self.target)
+        # The models that are switched off, and the property of the integration that says so
+        self.switched_off: dict[Key, str] = {}
         self.integration_ids = sandbox.integration_ids
         self.lookback_seconds = 0
         self.start_date: str | None = None
+        self.has_changes = False
         # The `start_date` of each partition's first complete read: older changes are not synced.
         self.start_dates: dict[Key, str] = {}
         self.has_failed = False
@@ -126,7 +144,7 @@ class History(RuleBasedStateMachine):
         if arguments := self._arguments(operation, stream, integration, record):
             # The record may have no nested record that can change.
             with contextlib.suppress(SandboxError):
-                self.sandbox.call(operation, **arguments)
+                self._note_change(operation, self.sandbox.call(operation, **arguments))
 
     @rule(seconds=durations)
     def advance_clock(self, seconds: int) -> None:
@@ -144,6 +162,22 @@ class History(RuleBasedStateMachine):
     @rule()
     def connect_integration(self) -> None:
         self.integration_ids.append(self.sandbox.add_integration(offers=2))
+
+    @rule(stream=streams, integration=integrations, switch=switches)
+    def switch_model(self, stream: str, integration: int, switch: str) -> None:
+        """Switch a model off, or on again."""
+        key = stream, self._integration(integration)
+        if not self.switched_off.pop(key, None):
+            self.switched_off[key] = switch
+        self._set_models(key[1])
+
+    @rule(integration=integrations, expired=st.booleans())
+    def expire_data(self, integration: int, *, expired: bool) -> None:
+        """Let an integration's data expire, or Kombo sync it again."""
+        self.sandbox.set_integration(
+            self._integration(integration),
+            data_expired_at=self.sandbox.clock() if expired else None,
+        )
 
     # Changes of the settings, and syncs
 
@@ -189,8 +223,15 @@ class History(RuleBasedStateMachine):
             self.finish()
 
     def finish(self) -> None:
-        """Sync without errors, compare the target with the sandbox, and sync nothing again."""
+        """Sync without errors, compare the target with the sandbox, and sync nothing again.
+
+        After a full refresh, exactly the records that are not deleted are current.
+        """
         self.integration_ids = self.sandbox.integration_ids
+        self.switched_off.clear()
+        for integration_id in self.integration_ids:
+            self._set_models(integration_id)
+            self.sandbox.set_integration(integration_id, data_expired_at=None)
         options = RunOptions(lookback_seconds=self.lookback_seconds, page_size=4, concurrency=2)
         self.sandbox.advance(options.lookback_seconds + 60)
         self.sync(options)
@@ -199,9 +240,15 @@ class History(RuleBasedStateMachine):
             assert "resume" not in partition, f"{key}: not complete after a sync without errors"
         self._compare()
         self.has_failed = False
-        emitted = {stream: len(found) for stream, found in self._run(options).records.items()}
+        records = self._run(options).records
+        emitted = {stream: len(records[stream]) for stream in PATHS if records[stream]}
         self.has_failed = bool(emitted)
         assert not emitted, "a sync without changes emits records"
+        self.target.state = None
+        self.sync(options)
+        self.has_failed = True
+        self.current_rows.check_all()
+        self.has_failed = False
 
     @property
     def has_resume_point(self) -> bool:
@@ -212,6 +259,8 @@ class History(RuleBasedStateMachine):
     ) -> dict[str, Any] | None:
         """Return the arguments of an operation; None if no record is in the right condition."""
         integration_id = self._integration(integration)
+        if (stream, integration_id) in self.switched_off:
+            return None
         if operation == "add":
             return {"model": stream, "integration_id": integration_id}
         ids = [
@@ -236,6 +285,7 @@ class History(RuleBasedStateMachine):
         if stop_after is not None:
             self.sandbox.fault(hang=True, skip=stop_after)
         self.sandbox.clear_requests()
+        self.current_rows.sync_starts()
         before = self.target.state
         now = parse_time(self.sandbox.clock())
         self.lookback_seconds = options.lookback_seconds
@@ -245,7 +295,13 @@ class History(RuleBasedStateMachine):
             page_size=options.page_size,
             concurrency=options.concurrency,
             lookback_seconds=options.lookback_seconds,
+            full_refresh_interval_days=options.full_refresh_interval_days,
         )
+        keys = set(product(PATHS, self.integration_ids))
+        if options.changed_models is not None:
+            changed = self._changed_models(options.changed_models)
+            settings["changed_models"] = changed
+            keys &= {(s, i) for i, models in changed.items() for m in models for s in READ_WITH[m]}
         self.start_date = None
         if options.start_date_age is not None:
             self.start_date = format_time(now - timedelta(seconds=options.start_date_age))
@@ -265,10 +321,15 @@ class History(RuleBasedStateMachine):
             run,
             before,
             self.sandbox.requests(),
-            self.integration_ids,
+            keys,
+            self.switched_off,
             timedelta(seconds=options.lookback_seconds),
             may_be_stopped=stop_after is not None,
         )
+        changes = [c for c in self.sandbox.scheduled_results() if c.operation != "advance"]
+        self.has_changes = bool(changes)
+        for change in changes:
+            self._note_change(change.operation, change.result)
         self.sandbox.clear_faults()
         self.sandbox.clear_schedule()
         try:
@@ -281,10 +342,17 @@ class History(RuleBasedStateMachine):
 
     def _load(self, stdout: bytes, *, keep_unconfirmed: bool = True) -> None:
         before = partitions(self.target.state)
-        self.target.load(stdout, keep_unconfirmed=keep_unconfirmed)
+        results = self.target.load(stdout, keep_unconfirmed=keep_unconfirmed)
         for key, partition in partitions(self.target.state).items():
             if self.start_date and bookmark_of(partition) and not bookmark_of(before.get(key, {})):
                 self.start_dates[key] = self.start_date
+        self.has_failed = True
+        self.current_rows.check(
+            results,
+            has_changes=self.has_changes,
+            has_start_date=self.start_date is not None,
+        )
+        self.has_failed = False
 
     def _is_hanging(self) -> bool:
         """Return whether a request has had no response for a while."""
@@ -319,6 +387,25 @@ class History(RuleBasedStateMachine):
                         skip=skip,
                     )
 
+    def _note_change(self, operation: str, ids: Sequence[str] | None) -> None:
+        if operation == "forget":
+            self.current_rows.forgotten |= dict.fromkeys(ids or (), self.sandbox.clock())
+
+    def _set_models(self, integration_id: str) -> None:
+        """Switch the models of an integration off or on."""
+        models: dict[str, list[str]] = {"disabled_models": [], "unavailable_models": []}
+        for (stream, its_integration_id), switch in self.switched_off.items():
+            if its_integration_id == integration_id:
+                models[switch].append(stream)
+        self.sandbox.call("set_integration", integration_id=integration_id, **models)
+
+    def _changed_models(self, changes: Iterable[tuple[str, int]]) -> Mapping[str, list[str]]:
+        """Return a value of the setting `changed_models`."""
+        changed: dict[str, list[str]] = defaultdict(list)
+        for model, integration in sorted(changes):
+            changed[self._integration(integration)].append(model)
+        return changed
+
     def _integration(self, number: int) -> str:
         integration_ids = self.sandbox.integration_ids
         return integration_ids[number % len(integration_ids)]
@@ -331,6 +418,8 @@ class History(RuleBasedStateMachine):
                 for record in self.sandbox.records(stream, integration_id)
             }
             rows = self.target.rows_of(stream, integration_id)
+            for id_ in self.current_rows.forgotten:
+                rows.pop(id_, None)
             if start_date := self.start_dates.get((stream, integration_id)):
                 changed = changed_records(self.sandbox, PATHS[stream], integration_id, start_date)
                 ids = {record["id"] for record in changed}
@@ -338,8 +427,8 @@ class History(RuleBasedStateMachine):
                 rows = {id_: row for id_, row in rows.items() if id_ in ids}
             assert rows.keys() == expected.keys(), f"{stream}: missing or additional rows"
             for id_, record in expected.items():
-                wanted = without_stale_copies(stream, record)
-                found = without_stale_copies(stream, rows[id_])
+                wanted = without_stale_copies(stream, record, self.current_rows.forgotten)
+                found = without_stale_copies(stream, rows[id_], self.current_rows.forgotten)
                 differences = {
                     name: (found.get(name), wanted.get(name))
                     for name in found | wanted
@@ -379,5 +468,7 @@ def _is_possible(operation: str, record: Mapping[str, Any]) -> bool:
             return not is_anonymized
         case "restore":
             return is_deleted and not is_anonymized
+        case "forget":
+            return True
         case _:
             return not is_deleted

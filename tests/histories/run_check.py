@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache, cached_property
-from itertools import product
 from typing import Any
 
 from jsonschema import Draft7Validator
@@ -15,7 +14,7 @@ from jsonschema import Draft7Validator
 from harness.tap import TapRun
 from kombo_sandbox import Request
 from tap_kombo.times import parse_time
-from tests.histories.events import FAILURES, INVALID_API_KEY, PATHS, SKIPPED, STREAMS
+from tests.histories.events import FAILURES, INVALID_API_KEY, SKIPPED, STREAMS
 
 TOLERANCE = timedelta(seconds=30)
 """How far a bookmark may be behind the first response: `Date` has whole seconds, and the tap
@@ -48,7 +47,8 @@ class RunCheck:
         run: The tap's output and exit status.
         before: The state at the start.
         requests: The requests.
-        integration_ids: The setting of the tap.
+        keys: The streams and integrations to read, by the settings of the tap.
+        switched_off: Those whose model is switched off.
         lookback: The setting of the tap.
         may_be_stopped: Whether the tap receives SIGTERM, unless it ends earlier.
     """
@@ -56,7 +56,8 @@ class RunCheck:
     run: TapRun
     before: State | None
     requests: Iterable[Request]
-    integration_ids: Iterable[str]
+    keys: Collection[Key]
+    switched_off: Collection[Key]
     lookback: timedelta
     may_be_stopped: bool
 
@@ -95,8 +96,8 @@ class RunCheck:
                 previous = current
 
     def _check_partition(self, key: Key, previous: State, current: State) -> None:
-        if key[1] not in self.integration_ids:
-            assert current == previous, f"{key}: the bookmark of an unread integration changed"
+        if key not in self.keys:
+            assert current == previous, f"{key}: the state of an unread stream changed"
         started = self._reads.get(key, Read()).started
         bookmark, before = bookmark_of(current), bookmark_of(previous)
         if before is not None:
@@ -109,6 +110,11 @@ class RunCheck:
         if bookmark is not None and bookmark != before:
             latest = started or parse_time(partitions(self.before)[key]["resume"]["started"])
             assert bookmark <= latest, f"{key}: the bookmark is later than {latest}"
+        full = current.get("full", "")
+        if full != previous.get("full", ""):
+            assert full > previous.get("full", ""), f"{key}: the last complete read moved back"
+            latest = started or parse_time(previous["resume"]["started"])
+            assert parse_time(full) <= latest, f"{key}: the complete read started after {latest}"
 
     def _check_end(self) -> None:
         """Each read is complete, or has failed for a reason and kept its bookmark."""
@@ -120,17 +126,28 @@ class RunCheck:
         if is_stopped or INVALID_API_KEY in statuses:
             # All reads end early.
             return
+        self._check_results()
         failed = {key[1] for key, r in self._reads.items() if r.status in FAILURES | SKIPPED}
         before, after = partitions(self.before), partitions(self.run.state)
-        for key in product(PATHS, self.integration_ids):
+        for key in self.keys:
             read = self._reads.get(key, Read())
             # A resumed read is complete when it has also read the changes since it started.
             if read.status == 200 and read.started:
                 self._check_complete(key, read.started, before.get(key, {}), after[key])
             else:
-                assert key[1] in failed, f"{key}: not read completely, without an error"
+                has_reason = key[1] in failed or key in self.switched_off
+                assert has_reason, f"{key}: not read completely, without an error"
                 if "resume" not in before.get(key, {}):
                     assert bookmark_of(after.get(key, {})) == bookmark_of(before.get(key, {}))
+
+    def _check_results(self) -> None:
+        """Each read has a record of `sync_status`, with its last complete read by the state."""
+        results = self.run.records["sync_status"]
+        found = [(result["stream"], result["integration_id"]) for result in results]
+        assert sorted(found) == sorted(self.keys), "wrong records of sync_status"
+        after = partitions(self.run.state)
+        for key, result in zip(found, results, strict=True):
+            assert result["full_sync_started_at"] == after.get(key, {}).get("full")
 
     def _check_complete(self, key: Key, started: datetime, before: State, after: State) -> None:
         assert "resume" not in after, f"{key}: a complete read has a resume point"

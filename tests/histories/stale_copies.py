@@ -1,11 +1,13 @@
 """Nested copies of other records, which incremental syncs may leave stale.
 
 Kombo returns a record as changed if its own values change, or the nested values for which its
-documentation says so. All other nested values may be older in the target.
+documentation says so. All other nested values may be older in the target, and so may those of
+records that Kombo has removed without marking them as deleted.
 """
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 from kombo_sandbox.models import MODELS
@@ -14,21 +16,30 @@ from kombo_sandbox.models.row import Many, One
 Record = dict[str, Any]
 
 
-def without_stale_copies(stream: str, record: Record) -> Record:
-    """Return a record without the nested values that may be stale."""
+def without_stale_copies(stream: str, record: Record, forgotten: Container[str]) -> Record:
+    """Return a record without the nested values that may be stale.
+
+    Args:
+        stream: The stream.
+        record: The record.
+        forgotten: The ids of the records that Kombo has removed without a mark.
+    """
     nested = {node.name: node for node in MODELS[stream].nested}
     return {
-        name: _fresh_values(nested[name], value) if name in nested else value
+        name: _fresh_values(nested[name], value, forgotten) if name in nested else value
         for name, value in record.items()
     }
 
 
-def _fresh_values(node: One | Many, value: Any) -> Any:
+def _fresh_values(node: One | Many, value: Any, forgotten: Container[str]) -> Any:
     if value is None:
         return None
     own = node.shape.split()
     if isinstance(node, One):
+        if value.get("id") in forgotten:
+            return None
         return {name: value[name] for name in own} if node.counts else None
+    value = [one for one in value if one.get("id") not in forgotten]
     if node.linked:
         copies = [{name: one[name] for name in own} for one in value]
     else:

@@ -155,6 +155,78 @@ def test_integration_is_removed_and_added_again(history: HistoryWithErrors) -> N
     history.finish()
 
 
+@pytest.mark.parametrize("keep_unconfirmed", [True, False])
+@pytest.mark.parametrize("lines", [5, 8, 14, 20])
+def test_complete_read_is_killed(
+    history: HistoryWithErrors, lines: int, *, keep_unconfirmed: bool
+) -> None:
+    history.sync(RunOptions())
+    history.change_record("forget", "ats_offers", integration=0, record=0)
+    history.advance_clock(2 * DAY)
+    options = RunOptions(page_size=1, full_refresh_interval_days=1)
+    history.sync_and_kill(options, lines=lines, fraction=0.5, keep_unconfirmed=keep_unconfirmed)
+    history.advance_clock(60)
+    history.sync(options)
+    history.current_rows.check_all()
+    history.finish()
+
+
+def test_deleted_record_is_restored(history: HistoryWithErrors) -> None:
+    history.sync(RunOptions())
+    for operation in ("delete", "restore"):
+        history.change_record(operation, "ats_offers", integration=0, record=0)
+        history.sync(RunOptions())
+        history.current_rows.check_all()
+    history.finish()
+
+
+def test_model_is_switched_off_and_on(history: HistoryWithErrors) -> None:
+    history.sync(RunOptions())
+    for _ in range(2):
+        history.switch_model("ats_offers", 0, "disabled_models")
+        history.sync(RunOptions())
+        history.current_rows.check_all()
+    history.finish()
+
+
+def test_model_is_unavailable_while_a_record_is_forgotten(history: HistoryWithErrors) -> None:
+    history.sync(RunOptions())
+    history.change_record("forget", "ats_offers", integration=0, record=0)
+    history.change_record("forget", "ats_candidates", integration=1, record=0)
+    history.advance_clock(60)
+    for _ in range(2):
+        history.switch_model("ats_offers", 0, "unavailable_models")
+        history.switch_model("ats_candidates", 1, "unavailable_models")
+        history.sync(RunOptions())
+    history.current_rows.check_all()
+    history.finish()
+
+
+@pytest.mark.parametrize("clock_offset", [40 * DAY, -40 * DAY])
+def test_complete_read_with_a_wrong_clock_of_the_machine(
+    history: HistoryWithErrors, clock_offset: int
+) -> None:
+    history.sync(RunOptions(clock_offset=clock_offset))
+    history.change_record("forget", "ats_offers", integration=0, record=0)
+    history.advance_clock(8 * DAY)
+    history.sync(RunOptions(clock_offset=-clock_offset, full_refresh_interval_days=7))
+    history.current_rows.check_all()
+    history.finish()
+
+
+def test_sync_after_days_of_changed_models_reads_nothing_new(history: HistoryWithErrors) -> None:
+    history.sync(RunOptions())
+    for day in range(6):
+        history.advance_clock(DAY)
+        history.change_record("change", "ats_offers", integration=day % 2, record=day)
+        history.advance_clock(60)
+        history.sync(RunOptions(changed_models=frozenset({("ats_offers", day % 2)})))
+    extracted = dict(history.target.extracted)
+    history.sync(RunOptions())
+    assert history.target.extracted == extracted
+    history.finish()
+
+
 def test_sync_is_stopped_while_a_request_hangs(history: HistoryWithErrors) -> None:
     history.sync_and_stop(RunOptions(page_size=1), stop_after=7)
     history.advance_clock(3600)
