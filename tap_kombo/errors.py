@@ -24,6 +24,14 @@ class Action(Enum):
     FAIL = "fail"
 
 
+class FailureType(Enum):
+    """Who can end a failure, in the terms of Airbyte's protocol."""
+
+    TRANSIENT = "transient_error"
+    SYSTEM = "system_error"
+    CONFIG = "config_error"
+
+
 class Scope(Enum):
     """Everything that a skip or a failure applies to."""
 
@@ -40,23 +48,30 @@ class Rule:
         action: The tap's reaction.
         scope: The reads that are skipped, or that fail if the reaction does not help.
         advice: Sentences for the person who has to act.
+        failure_type: Who can end the failure: time, the developers, or the user.
     """
 
     action: Action
     scope: Scope
     advice: str
+    failure_type: FailureType = FailureType.SYSTEM
 
 
 RETRY, WAIT, RESTART, SKIP, FAIL = Action
 READ, INTEGRATION, RUN = Scope
+TRANSIENT, SYSTEM, CONFIG = FailureType
 
 KEY_LIMIT = Rule(
     WAIT,
     READ,
     "The API key's rate limit is exhausted. Lower `concurrency` or raise `max_wait_seconds`.",
+    TRANSIENT,
 )
 KEY_REJECTED = Rule(
-    FAIL, RUN, "Kombo rejects the API key. Check `api_key`, and that `region` is the key's region."
+    FAIL,
+    RUN,
+    "Kombo rejects the API key. Check `api_key`, and that `region` is the key's region.",
+    CONFIG,
 )
 NOT_READY = "The first run after that reads the integration."
 NOT_ACCEPTED = Rule(
@@ -64,6 +79,7 @@ NOT_ACCEPTED = Rule(
     READ,
     "The request is too long or not valid. If `filters` has many values, use fewer. Else check "
     "`api_url`.",
+    CONFIG,
 )
 UNKNOWN_CODE = Rule(
     FAIL, READ, "This version does not know the code. See the request's log at Kombo."
@@ -72,32 +88,47 @@ UNKNOWN_CODE = Rule(
 CODES: Mapping[str, Rule] = {
     "PLATFORM.RATE_LIMIT_EXCEEDED": KEY_LIMIT,
     "REMOTE.RATE_LIMIT_EXCEEDED": Rule(
-        WAIT, READ, "The connected tool limits Kombo's requests. Try again later."
+        WAIT,
+        READ,
+        "The connected tool limits Kombo's requests. Try again later.",
+        TRANSIENT,
     ),
     "REMOTE.SERVICE_UNAVAILABLE": Rule(
-        RETRY, READ, "The connected tool does not respond to Kombo. Try again later."
+        RETRY,
+        READ,
+        "The connected tool does not respond to Kombo. Try again later.",
+        TRANSIENT,
     ),
     "PLATFORM.CONCURRENCY_LIMIT_EXCEEDED": Rule(
-        RETRY, READ, "Kombo received too many requests at once. Lower `concurrency`."
+        RETRY,
+        READ,
+        "Kombo received too many requests at once. Lower `concurrency`.",
+        TRANSIENT,
     ),
     "PLATFORM.AUTHENTICATION_INVALID": KEY_REJECTED,
     "PLATFORM.IP_NOT_WHITELISTED": Rule(
         FAIL,
         RUN,
         "Kombo does not accept this machine's IP address. Allow it in Kombo's dashboard.",
+        CONFIG,
     ),
     "PLATFORM.INTEGRATION_NOT_FOUND": Rule(
         FAIL,
         INTEGRATION,
         "The API key's environment has no such integration. Check `integration_ids`.",
+        CONFIG,
     ),
     "INTEGRATION.AUTHENTICATION_INVALID": Rule(
         FAIL,
         INTEGRATION,
         "The customer's tool rejects Kombo's credentials. The customer has to reconnect it.",
+        CONFIG,
     ),
     "INTEGRATION.PERMISSION_MISSING": Rule(
-        FAIL, READ, "The integration lacks a permission. The customer has to grant it."
+        FAIL,
+        READ,
+        "The integration lacks a permission. The customer has to grant it.",
+        CONFIG,
     ),
     "INTEGRATION.SETUP_INCOMPLETE": Rule(
         SKIP, INTEGRATION, f"The customer has not finished the setup. {NOT_READY}"
@@ -120,7 +151,10 @@ CODES: Mapping[str, Rule] = {
         SKIP, READ, "The integration's scope config switches this model off."
     ),
     "PLATFORM.INPUT_INVALID": Rule(
-        RESTART, READ, "Kombo rejects the request's parameters. Check `start_date` and `filters`."
+        RESTART,
+        READ,
+        "Kombo rejects the request's parameters. Check `start_date` and `filters`.",
+        CONFIG,
     ),
 }
 """Kombo's code -> rule"""
@@ -130,17 +164,21 @@ STATUSES: Mapping[int, Rule] = {
         FAIL,
         READ,
         "A cache in front of Kombo responded. Check `api_url` and the network's proxy.",
+        CONFIG,
     ),
     400: NOT_ACCEPTED,
     401: KEY_REJECTED,
-    403: Rule(FAIL, READ, "A firewall or proxy between this machine and Kombo blocks the request."),
-    404: Rule(FAIL, READ, "Kombo has nothing at this URL. Check `api_url`."),
+    403: Rule(
+        FAIL, READ, "A firewall or proxy between this machine and Kombo blocks the request.", CONFIG
+    ),
+    404: Rule(FAIL, READ, "Kombo has nothing at this URL. Check `api_url`.", CONFIG),
     407: Rule(
         FAIL,
         RUN,
         "The network's proxy requires a login. Check the environment variable `HTTPS_PROXY`.",
+        CONFIG,
     ),
-    408: Rule(RETRY, READ, "The request took too long to arrive. Try again later."),
+    408: Rule(RETRY, READ, "The request took too long to arrive. Try again later.", TRANSIENT),
     413: NOT_ACCEPTED,
     414: NOT_ACCEPTED,
     429: KEY_LIMIT,
@@ -148,12 +186,15 @@ STATUSES: Mapping[int, Rule] = {
 }
 """HTTP status of a response without a code -> rule"""
 
-SERVER_ERROR = Rule(RETRY, READ, "Kombo, or a proxy in front of it, failed. Try again later.")
+SERVER_ERROR = Rule(
+    RETRY, READ, "Kombo, or a proxy in front of it, failed. Try again later.", TRANSIENT
+)
 STATUS_CLASSES: Mapping[int, Rule] = {
     3: Rule(
         FAIL,
         READ,
         "Redirects are not followed, because the API key would be sent along. Check `api_url`.",
+        CONFIG,
     ),
     5: SERVER_ERROR,
 }
@@ -164,6 +205,7 @@ NO_CLOCK = Rule(
     RETRY,
     READ,
     "Bookmarks are set by Kombo's clock. Check `api_url`: a proxy may remove the header.",
+    TRANSIENT,
 )
 UNAVAILABLE = Rule(
     SKIP,
@@ -171,21 +213,31 @@ UNAVAILABLE = Rule(
     "The tool lacks the model, or the scope config or the customer excludes it.",
 )
 NO_CONNECTION = Rule(
-    RETRY, READ, "Check `api_url`, `region`, the network and its proxy (`HTTPS_PROXY`)."
+    RETRY,
+    READ,
+    "Check `api_url`, `region`, the network and its proxy (`HTTPS_PROXY`).",
+    TRANSIENT,
 )
 INVALID_URL = Rule(
-    FAIL, RUN, "Check `api_url` and the network's proxy (`HTTPS_PROXY`, `ALL_PROXY`)."
+    FAIL,
+    RUN,
+    "Check `api_url` and the network's proxy (`HTTPS_PROXY`, `ALL_PROXY`).",
+    CONFIG,
 )
 UNTRUSTED = Rule(
     FAIL,
     RUN,
     "Check `api_url`, and the certificates that this machine trusts (`REQUESTS_CA_BUNDLE`).",
+    CONFIG,
 )
-INVALID_RESPONSE = Rule(RETRY, READ, "No part of the response was used. Check `api_url`.")
+INVALID_RESPONSE = Rule(
+    RETRY, READ, "No part of the response was used. Check `api_url`.", TRANSIENT
+)
 OTHER_INTEGRATION = Rule(
     FAIL,
     INTEGRATION,
     "No part of the response was used. Check `api_url`: a cache may mix up responses.",
+    CONFIG,
 )
 TOO_LARGE = Rule(FAIL, READ, "No part of the response was used, and it has no smaller pages.")
 ENDLESS_CURSOR = Rule(
@@ -201,6 +253,7 @@ FAILED_MAP = Rule(
     READ,
     "Write expressions that accept every record, also where a field is null: "
     "`md5(name) if name else None`. The bookmark stays.",
+    CONFIG,
 )
 INTERNAL = Rule(FAIL, READ, "This is a bug in tap-kombo. Please report it.")
 
