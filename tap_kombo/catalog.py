@@ -111,13 +111,13 @@ def _without_items(metadata: MetadataMapping) -> MetadataMapping:
 
 def fields(schema: Schema, parent: Breadcrumb = ()) -> Iterator[tuple[Breadcrumb, Schema]]:
     """Yield the breadcrumb and the schema of each field, also inside lists."""
-    for name, field in _properties(schema).items():
+    for name, field in nested_properties(schema).items():
         breadcrumb = (*parent, "properties", name)
         yield breadcrumb, field
         yield from fields(field, breadcrumb)
 
 
-def _properties(schema: Schema) -> Mapping[str, Schema]:
+def nested_properties(schema: Schema) -> Mapping[str, Schema]:
     """Return the properties of an object, or of the objects in a list."""
     return schema.get("properties") or schema.get("items", {}).get("properties") or {}
 
@@ -151,7 +151,7 @@ def selected_schema(schema: Schema, mask: SelectionMask, parent: Breadcrumb = ()
 def emptied_fields(schema: Schema, mask: SelectionMask) -> Iterator[str]:
     """Yield the selected objects and lists of which all fields are deselected."""
     for breadcrumb, field in fields(schema):
-        nested = [(*breadcrumb, "properties", name) for name in _properties(field)]
+        nested = [(*breadcrumb, "properties", name) for name in nested_properties(field)]
         if nested and mask[breadcrumb] and not any(mask[crumb] for crumb in nested):
             yield _path(breadcrumb)
 
@@ -197,7 +197,7 @@ def _key_problems(entry: CatalogEntry) -> Iterator[str]:
     if isinstance(root, StreamMetadata):
         if root.replication_key not in (None, entry.replication_key):
             yield ": `replication-key` in the metadata is another field. Remove it."
-        if root.table_key_properties not in (None, keys):
+        if list(root.table_key_properties or keys) != keys:
             yield ": `table-key-properties` in the metadata are other fields. Remove them."
 
 
@@ -211,7 +211,7 @@ def _selection_problems(breadcrumb: Breadcrumb, own: Schema) -> Iterator[str]:
                 '["properties", "status"].'
             )
             return
-        properties = _properties(schema)
+        properties = nested_properties(schema)
         if name not in properties:
             # A free-form object may have any field.
             if schema is own or properties:

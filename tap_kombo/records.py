@@ -108,6 +108,7 @@ class RecordEncoder:
         mask: The SDK's selection: breadcrumb -> whether it is selected.
         mapped: Fields that stream maps change or remove. Their invalid values are omitted, because
             `additional_fields` would reveal them.
+        deleted_at: The name that `_sdc_deleted_at` is emitted as.
     """
 
     def __init__(
@@ -116,9 +117,11 @@ class RecordEncoder:
         schema: Schema,
         mask: SelectionMask,
         mapped: AbstractSet[str] = frozenset(),
+        deleted_at: str = "_sdc_deleted_at",
     ) -> None:
         properties = schema["properties"]
         self._stream = stream
+        self._deleted_at = deleted_at
         known = frozenset(properties) - OWN_FIELDS
         self._own = {name for name in OWN_FIELDS & set(properties) if mask["properties", name]}
         keeps = "additional_fields" in self._own
@@ -137,11 +140,11 @@ class RecordEncoder:
         self._not_additional = known | mapped | deselected
         self._warned: set[str] = set()
         # Records that pass through also lend the text of `remote_deleted_at` to `_sdc_deleted_at`.
-        deleted_at = properties.get("remote_deleted_at", DELETED_AT_SCHEMA)
+        deleted_at_schema = properties.get("remote_deleted_at", DELETED_AT_SCHEMA)
         can_pass_through = (
             all(mask.values())
             and {"integration_id", "additional_fields"} <= self._own
-            and msgspec_type(deleted_at) == msgspec_type(DELETED_AT_SCHEMA)
+            and msgspec_type(deleted_at_schema) == msgspec_type(DELETED_AT_SCHEMA)
         )
         self._pass_through = (
             PassThrough({name: properties[name] for name in properties if name in known})
@@ -184,7 +187,7 @@ class RecordEncoder:
         """Encode the tap's own fields, as the start of an object that Kombo's fields follow."""
         own: dict[str, object] = {"integration_id": integration_id, "additional_fields": None}
         if "_sdc_deleted_at" in self._own:
-            own["_sdc_deleted_at"] = deleted_at
+            own[self._deleted_at] = deleted_at
         return ENCODER.encode(own)[:-1] + b","
 
     def _encode(self, raw: Raw, integration_id: str, received_at: datetime) -> bytes:
@@ -198,7 +201,7 @@ class RecordEncoder:
         if "integration_id" in self._own:
             body["integration_id"] = integration_id
         if "_sdc_deleted_at" in self._own:
-            body["_sdc_deleted_at"] = self._column(DELETED_AT, record, {}, received_at)
+            body[self._deleted_at] = self._column(DELETED_AT, record, {}, received_at)
         if "additional_fields" in self._own:
             additional |= {n: v for n, v in record.items() if n not in self._not_additional}
             body["additional_fields"] = additional or None

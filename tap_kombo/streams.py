@@ -103,9 +103,9 @@ class KomboStream(Stream):
         if not self.replication_key:
             self.forced_replication_method = "FULL_TABLE"
 
-    def record_encoder(self) -> RecordEncoder:
+    def record_encoder(self, deleted_at: str = "_sdc_deleted_at") -> RecordEncoder:
         mapped = mapped_fields(self.config.get("stream_maps") or {}, self.name)
-        return RecordEncoder(self.name, self.effective_schema, self.mask, mapped)
+        return RecordEncoder(self.name, self.effective_schema, self.mask, mapped, deleted_at)
 
     def get_records(self, context: Context | None) -> Iterable[dict[str, Any]]:
         """Yield the records of one integration, page by page."""

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from singer_sdk import metrics
 
-from tap_kombo.errors import READ, RETRY, UNAVAILABLE, WAIT, KomboError, Scope
+from tap_kombo.errors import READ, TRANSIENT, UNAVAILABLE, KomboError, Scope
 from tap_kombo.reader import Page, ReadFailed
 from tap_kombo.times import format_time, in_words
 
@@ -23,7 +23,7 @@ PROGRESS_INTERVAL = 30.0
 
 
 class ReadResult(msgspec.Struct):
-    """How a read ended: a record of the stream `sync_status`.
+    """How a read ended.
 
     Attributes:
         integration_id: The integration.
@@ -35,10 +35,7 @@ class ReadResult(msgspec.Struct):
         records: The number of records that were written.
         full_sync_started_at: When the last complete read started that left out no records. Rows of
             the stream that were extracted before are not current.
-        error_code: Kombo's code, if the read is not complete.
-        http_status: The HTTP status of the response.
-        log_url: The request's page in Kombo's dashboard.
-        message: The problem, and what to do.
+        error: Why the read is not complete.
     """
 
     integration_id: str
@@ -49,10 +46,17 @@ class ReadResult(msgspec.Struct):
     completed_at: str | None = None
     records: int = 0
     full_sync_started_at: str | None = None
-    error_code: str | None = None
-    http_status: int | None = None
-    log_url: str | None = None
-    message: str | None = None
+    error: KomboError | None = None
+
+    @property
+    def is_failed(self) -> bool:
+        return self.status == "failed"
+
+    def record(self) -> msgspec.Raw:
+        """Return the record of `sync_status`; the encoder adds its `integration_id`."""
+        fields = msgspec.structs.asdict(self)
+        del fields["integration_id"], fields["error"]
+        return msgspec.Raw(msgspec.json.encode(fields | _problem(self.error)))
 
 
 class RunSummary:
@@ -126,7 +130,7 @@ class RunSummary:
             result = self._reading.pop(
                 (stream, event.integration_id), ReadResult(event.integration_id, stream)
             )
-            results.append(msgspec.structs.replace(result, **_problem(error)))
+            results.append(msgspec.structs.replace(result, status=_status(error), error=error))
         return results
 
     def log_progress(self) -> None:
@@ -144,7 +148,7 @@ class RunSummary:
         """Log the result.
 
         The last log record has it as the structured field `result`: counts, and a list of the reads
-        that are not complete, with fields of `ReadResult`, and whether the cause is transient.
+        that are not complete, with fields of `sync_status`, and whether the cause is transient.
 
         Args:
             problem: A sentence about what ended the run, beside its reads.
@@ -224,15 +228,19 @@ class RunSummary:
         )
 
 
-def _problem(error: KomboError) -> dict[str, Any]:
-    """Return the fields of a `ReadResult` that say why a read is not complete."""
-    status = "not_ready" if error.rule.scope is Scope.INTEGRATION else "skipped"
+def _status(error: KomboError) -> str:
+    if not error.is_skip:
+        return "failed"
+    return "not_ready" if error.rule.scope is Scope.INTEGRATION else "skipped"
+
+
+def _problem(error: KomboError | None) -> dict[str, Any]:
+    """Return the fields of a record of `sync_status` that say why a read is not complete."""
     return {
-        "status": status if error.is_skip else "failed",
-        "error_code": error.code,
-        "http_status": error.status,
-        "log_url": error.log_url,
-        "message": str(error),
+        "error_code": error and error.code,
+        "http_status": error and error.status,
+        "log_url": error and error.log_url,
+        "message": error and str(error),
     }
 
 
@@ -240,7 +248,8 @@ def _structured(event: ReadFailed) -> dict[str, object]:
     return {
         "integration_id": event.integration_id,
         "streams": list(event.streams),
-        "transient": event.error.rule.action in {RETRY, WAIT},
+        "transient": event.error.rule.failure_type is TRANSIENT,
+        "status": _status(event.error),
         **_problem(event.error),
     }
 

@@ -65,7 +65,7 @@ from tap_kombo.state import State, check_state
 from tap_kombo.streams import ALL_MODELS, SYNC_STATUS, KomboStream
 from tap_kombo.summary import ReadResult, RunSummary
 from tap_kombo.times import has_offset, parse_start_date
-from tap_kombo.writer import SingerMessages, Writer
+from tap_kombo.writer import Messages, SingerMessages, Writer
 
 STOP_SECONDS = 6.0
 """Seconds after a signal until the process exits, even if the target does not read."""
@@ -240,7 +240,7 @@ class TapKombo(Tap):
             concurrency=concurrency,
             stop=self._stop,
         )
-        writer = Writer(sys.stdout, SingerMessages(streams), self.sync_state)
+        writer = Writer(sys.stdout, self.messages(streams, reads), self.sync_state)
         summary = RunSummary(reads, concurrency)
         problem = self._run(reader.read(), writer, summary)
         stopped_by = self._stopped_by.name if self._stopped_by else None
@@ -251,6 +251,19 @@ class TapKombo(Tap):
             raise SystemExit(128 + self._stopped_by)
         if not is_successful:
             raise RunFailedError
+
+    def messages(
+        self,
+        streams: Sequence[KomboStream],
+        reads: Mapping[str, Sequence[str]],  # noqa: ARG002  # for other protocols
+    ) -> Messages:
+        """Return the object that builds the messages.
+
+        Args:
+            streams: The selected streams.
+            reads: Integration -> the names of its streams to read.
+        """
+        return SingerMessages(streams)
 
     def _warn_of_selection(self, streams: Sequence[KomboStream]) -> None:
         if not streams:
@@ -284,7 +297,7 @@ class TapKombo(Tap):
                 writer.close()
         except OSError as error:
             self._stop.set()
-            _discard_stdout()
+            discard_stdout()
             return None if self._stopped_by else _not_written(error)
         finally:
             self._is_syncing = False
@@ -364,25 +377,35 @@ class TapKombo(Tap):
             KomboError: The API key, the URL or the network is wrong.
             RunFailedError: The details of an integration cannot be read.
         """
+        is_failed = False
+        for event in self.read_details(self.config["integration_ids"]):
+            if isinstance(event, Page):
+                click.echo(f"{event.partition.integration_id}: {_summary_of(*event.records)}")
+            else:
+                is_failed = True
+                self.logger.error("%s: %s", event.integration_id, event.error)
+        if is_failed:
+            raise RunFailedError
+
+    def read_details(self, integration_ids: Sequence[str]) -> Iterator[Page | ReadFailed]:
+        """Yield the details of each integration as a page with one record, or their failure.
+
+        Raises:
+            KomboError: The API key, the URL or the network is wrong.
+        """
         reader = Reader(
             self.client,
-            {integration_id: ["integrations"] for integration_id in self.config["integration_ids"]},
+            {integration_id: ["integrations"] for integration_id in integration_ids},
             self._details_partition,
             self.reads_deletions,
             concurrency=int(self.config["concurrency"]),
             stop=self._stop,
         )
-        is_failed = False
         for event in reader.read():
-            if isinstance(event, Page):
-                click.echo(f"{event.partition.integration_id}: {_summary_of(*event.records)}")
-            elif event and event.error.rule.scope is Scope.RUN:
+            if isinstance(event, ReadFailed) and event.error.rule.scope is Scope.RUN:
                 raise event.error
-            elif event:
-                is_failed = True
-                self.logger.error("%s: %s", event.integration_id, event.error)
-        if is_failed:
-            raise RunFailedError
+            if event:
+                yield event
 
     def _details_partition(
         self, integration_id: str, streams: Sequence[str], _: Collection[str]
@@ -462,7 +485,7 @@ def _summary_of(record: msgspec.Raw) -> str:
     )
 
 
-def _discard_stdout() -> None:
+def discard_stdout() -> None:
     """Replace stdout, which Python flushes once more when it exits."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

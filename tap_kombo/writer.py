@@ -12,9 +12,8 @@ import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
-import msgspec
 from msgspec import Raw
 
 from tap_kombo import errors
@@ -32,6 +31,29 @@ STATE_INTERVAL = 1.0
 
 STATE_BYTES_PER_SECOND = 100_000
 """Each state has all integrations. Writing large ones less often keeps their total linear."""
+
+
+class Messages(Protocol):
+    """Builds the messages of a protocol, as lines of JSON."""
+
+    def opening(self) -> bytes:
+        """Return the messages before all others."""
+
+    def records(self, page: Page) -> tuple[bytes, int]:
+        """Return the messages of a page's records, and the number of records.
+
+        Raises:
+            KomboError: A record has no key, or a stream map failed.
+        """
+
+    def result(self, result: ReadResult) -> bytes:
+        """Return the messages about the end of a read."""
+
+    def state(self, state: State) -> bytes:
+        """Return the messages of the state."""
+
+    def closing(self) -> bytes:
+        """Return the messages after the last state."""
 
 
 class SingerMessages:
@@ -57,11 +79,7 @@ class SingerMessages:
         )
 
     def records(self, page: Page) -> tuple[bytes, int]:
-        """Return the RECORD messages of a page, and their number.
-
-        Raises:
-            KomboError: A record has no key, or a stream map failed.
-        """
+        """Return the RECORD messages of a page, and their number."""
         partition = page.partition
         return self._lines(
             partition.stream, page.records, partition.integration_id, page.received_at
@@ -75,10 +93,9 @@ class SingerMessages:
         """Return the RECORD message of `sync_status`, if that stream is selected."""
         if SYNC_STATUS.name not in self._encoders:
             return b""
-        record = msgspec.structs.asdict(result)
-        integration_id = record.pop("integration_id")
-        raw = Raw(ENCODER.encode(record))
-        return self._lines(SYNC_STATUS.name, [raw], integration_id, datetime.now(UTC))[0]
+        return self._lines(
+            SYNC_STATUS.name, [result.record()], result.integration_id, datetime.now(UTC)
+        )[0]
 
     def closing(self) -> bytes:
         """Return the messages after the last state: Singer has none."""
@@ -115,7 +132,7 @@ class Writer:
         state: The state.
     """
 
-    def __init__(self, output: TextIO, messages: SingerMessages, state: State) -> None:
+    def __init__(self, output: TextIO, messages: Messages, state: State) -> None:
         self._output = output
         self._messages = messages
         self._state = state
