@@ -1,0 +1,1 @@
+"""Airbyte source for the Kombo unified API: tap-kombo in Airbyte's protocol."""
