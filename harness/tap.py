@@ -127,17 +127,23 @@ def run_tap(
         stop_when: Called repeatedly; the run receives SIGTERM once it returns true. Before and
             after records are read, SIGTERM would end this process.
     """
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        arguments = arguments_for(Path(folder), settings, *args, state=state, catalog=catalog)
+        return run_in_process(main, arguments, env, stop_when)
+
+
+def run_in_process(
+    command: Callable[[], None],
+    arguments: Sequence[str],
+    env: Mapping[str, str] | None = None,
+    stop_when: Callable[[], bool] | None = None,
+) -> TapRun:
+    """Run the function of a command, with the arguments and options of `run_tap`."""
     stdout = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     stderr = io.StringIO()
     code = 0
     with (
-        tempfile.TemporaryDirectory() as folder,
-        contextlib.chdir(folder),
-        mock.patch.object(
-            sys,
-            "argv",
-            [TAP, *arguments_for(Path(folder), settings, *args, state=state, catalog=catalog)],
-        ),
+        mock.patch.object(sys, "argv", [TAP, *arguments]),
         mock.patch.dict(os.environ, env or {}),
         contextlib.redirect_stdout(stdout),
         contextlib.redirect_stderr(stderr),
@@ -146,7 +152,7 @@ def run_tap(
         _stopping(stop_when),
     ):
         try:
-            main()
+            command()
         except SystemExit as error:
             code = error.code if isinstance(error.code, int) else int(error.code is not None)
     stdout.flush()

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from singer_sdk.metrics import get_metrics_logger
+
 from source_kombo.catalog import airbyte_catalog, configured_catalog, singer_catalog
 from source_kombo.protocol import LogHandler, error, write
 from source_kombo.signals import end_by_signal
@@ -47,14 +49,7 @@ def run(arguments: Sequence[str]) -> int:
 def _run(arguments: Sequence[str]) -> int:
     try:
         options = _parse(arguments)
-        logging.basicConfig(
-            level=logging.DEBUG if options.debug else logging.INFO,
-            handlers=[LogHandler()],
-            force=True,
-        )
-        logging.captureWarnings(capture=True)
-        # The counters of records are in Singer's format.
-        logging.getLogger("singer_sdk.metrics").setLevel(logging.WARNING)
+        _set_up_logging(logging.DEBUG if options.debug else logging.INFO)
         COMMANDS[options.command](options)
     except RunFailedError:
         return 1  # the run has written its failures
@@ -70,6 +65,13 @@ def _run(arguments: Sequence[str]) -> int:
     else:
         return 0
     return 1
+
+
+def _set_up_logging(level: int) -> None:
+    logging.basicConfig(handlers=[LogHandler()], force=True)
+    logging.captureWarnings(capture=True)
+    SourceKombo.logger.setLevel(level)
+    get_metrics_logger().disabled = True  # its counters are in Singer's format
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:

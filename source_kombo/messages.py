@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 import msgspec
@@ -51,16 +51,16 @@ class Failure(msgspec.Struct):
     Attributes:
         error: The error of the first one.
         stream: The stream, unless the error concerns all of an integration's.
-        integration_ids: The integrations.
+        integration_ids: The integrations, as keys.
     """
 
     error: KomboError
     stream: str | None
-    integration_ids: list[str] = []
+    integration_ids: dict[str, None] = {}
 
     def message(self) -> Message:
         """Build the TRACE message."""
-        names = ", ".join(self.integration_ids[:MAX_NAMES])
+        names = ", ".join(islice(self.integration_ids, MAX_NAMES))
         more = len(self.integration_ids) - MAX_NAMES
         where = f"{self.stream or 'All streams'} ({names}{f' and {more:,} more' * (more > 0)}): "
         is_run = self.error.rule.scope is Scope.RUN
@@ -197,4 +197,4 @@ class AirbyteMessages:
         failure = self._failures.setdefault(
             (rule, problem.problem, stream), Failure(problem, stream)
         )
-        failure.integration_ids.append(result.integration_id)
+        failure.integration_ids[result.integration_id] = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tap_kombo import errors
-from tap_kombo.errors import Action, KomboError, Rule, Scope, internal, rule_for
+from tap_kombo.errors import Action, FailureType, KomboError, Rule, Scope, internal, rule_for
 
 LOG_URL = "https://app.kombo.dev/my-prod/logs?interactionId=123456"
 
@@ -45,6 +45,12 @@ def test_every_documented_code_has_a_rule() -> None:
 def test_every_rule_gives_advice(rule: Rule) -> None:
     assert rule.advice.endswith(".")
     assert rule.advice[0].isupper()
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_failures_that_are_retried_are_transient(rule: Rule) -> None:
+    is_transient = rule.failure_type is FailureType.TRANSIENT
+    assert is_transient == (rule.action in {Action.RETRY, Action.WAIT})
 
 
 @pytest.mark.parametrize("status", [200, 400, 404, 429, 500])
