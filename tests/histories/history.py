@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import product
@@ -311,11 +311,8 @@ class History(RuleBasedStateMachine):
             mock.patch.object(writer, "STATE_INTERVAL", options.state_interval),
             quick_retries(),
         ):
-            run = run_tap(
-                settings,
-                catalog=CATALOG,
-                state=before,
-                stop_when=None if stop_after is None else self._is_hanging,
+            run = self._run_command(
+                settings, before, None if stop_after is None else self._is_hanging
             )
         check = RunCheck(
             run,
@@ -339,6 +336,11 @@ class History(RuleBasedStateMachine):
             raise
         self.has_failed = False
         return run
+
+    def _run_command(
+        self, settings: dict[str, Any], state: Any, stop_when: Callable[[], bool] | None
+    ) -> TapRun:
+        return run_tap(settings, catalog=CATALOG, state=state, stop_when=stop_when)
 
     def _load(self, stdout: bytes, *, keep_unconfirmed: bool = True) -> None:
         before = partitions(self.target.state)

@@ -15,7 +15,7 @@ from tap_kombo.streams import MODELS
 from tests.source.platform import Platform, check_messages
 
 OFFERS = "ats_offers"
-DENIED = {"status": 422, "code": "INTEGRATION.PERMISSION_MISSING"}
+DENIED: dict[str, Any] = {"status": 422, "code": "INTEGRATION.PERMISSION_MISSING"}
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_rejected_api_key_is_a_config_error(kombo: Sandbox) -> None:
 # Input
 
 
-STREAM_STATE = {"partitions": []}
+STREAM_STATE: dict[str, Any] = {"partitions": []}
 
 
 @pytest.mark.parametrize(
