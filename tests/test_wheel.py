@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -26,7 +27,9 @@ def test_wheel_of_the_tap_contains_the_schemas_and_no_development_packages(tmp_p
     catalog = run([str(python.with_name("tap-kombo")), "--discover"])
 
     assert catalog == (ROOT / "catalog.json").read_text()
-    assert packages(wheel) == {"tap_kombo"}
+    spec = json.loads(run([str(python.with_name("source-kombo")), "spec"]))
+    assert spec["type"] == "SPEC"
+    assert packages(wheel) == {"source_kombo", "tap_kombo"}
     names = installed(python)
     assert {"tap-kombo", "singer-sdk", "requests", "msgspec"} <= names
     assert not names & {"kombo-sandbox", "starlette", "uvicorn", "faker", "kombo", "meltano"}
