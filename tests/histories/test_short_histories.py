@@ -156,7 +156,7 @@ def test_integration_is_removed_and_added_again(history: HistoryWithErrors) -> N
 
 
 @pytest.mark.parametrize("keep_unconfirmed", [True, False])
-@pytest.mark.parametrize("lines", [5, 8, 14, 20])
+@pytest.mark.parametrize("lines", [8, 14])
 def test_complete_read_is_killed(
     history: HistoryWithErrors, lines: int, *, keep_unconfirmed: bool
 ) -> None:
