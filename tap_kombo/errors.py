@@ -25,7 +25,10 @@ class Action(Enum):
 
 
 class FailureType(Enum):
-    """Who can end a failure, in the terms of Airbyte's protocol."""
+    """Who can end a failure, in the terms of Airbyte's protocol.
+
+    A retry may help against the first ones, so their errors come first.
+    """
 
     TRANSIENT = "transient_error"
     SYSTEM = "system_error"

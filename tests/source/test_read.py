@@ -213,14 +213,21 @@ def test_settings_that_are_json_text_are_used(kombo: Sandbox) -> None:
     assert (status["integration_id"], status["records"]) == (integration_id, 0)
 
 
-def test_state_of_a_resumed_read_that_keeps_its_bookmark_is_not_repeated(kombo: Sandbox) -> None:
-    """A larger lookback leaves all bookmarks where they are."""
+def test_states_differ_although_a_larger_lookback_keeps_all_bookmarks(kombo: Sandbox) -> None:
+    """The platform rejects the same state after other records."""
     first = read(settings_for(kombo), configured(OFFERS))
     kombo.advance(seconds=60)
+    kombo.change(OFFERS, count=20)
 
-    run = read(settings_for(kombo, lookback_seconds=7200), configured(OFFERS), first.stream_states)
+    run = read(
+        settings_for(kombo, lookback_seconds=7200, page_size=1),
+        configured(OFFERS),
+        first.stream_states,
+    )
 
-    assert run.code == 0
+    assert len(run.records[OFFERS]) == 20
+    for integration_id in kombo.integration_ids:
+        assert run.bookmark(OFFERS, integration_id) == first.bookmark(OFFERS, integration_id)
 
 
 def test_complete_reads_come_as_often_as_the_interval_says(kombo: Sandbox) -> None:
