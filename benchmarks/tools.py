@@ -72,6 +72,14 @@ def tap_kombo(job: Job, folder: Path) -> Arguments:
     return [TAP_BIN / "tap-kombo", *singer_files(job, folder, concurrency=job.concurrency)]
 
 
+def source_kombo(job: Job, folder: Path) -> Arguments:
+    return [
+        *(TAP_BIN / "source-kombo", "read"),
+        *("--config", write(folder, "config.json", job.config | {"concurrency": job.concurrency})),
+        *("--catalog", write(folder, "catalog.json", configured_catalog(job.streams))),
+    ]
+
+
 def naive_tap(job: Job, folder: Path) -> Arguments:
     module = "benchmarks.competitors.naive_tap"
     return [TAP_BIN / "python", "-m", module, *singer_files(job, folder)]
@@ -104,6 +112,7 @@ OFFICIAL_CLIENT = "official client"
 
 WRITERS: dict[str, Callable[[Job, Path], Arguments]] = {
     TAP_KOMBO: tap_kombo,
+    "source-kombo": source_kombo,
     "naive SDK tap": naive_tap,
     "Airbyte CDK": airbyte_cdk,
 }

@@ -14,8 +14,9 @@ from pathlib import Path
 os.environ["AIRBYTE_OFFLINE_MODE"] = "1"
 os.environ["AIRBYTE_LOGGING_ROOT"] = str(Path(sys.argv[1]).with_name("logs"))
 
-import airbyte
 from airbyte.caches import PostgresCache
+
+import airbyte
 
 
 def main() -> None:
