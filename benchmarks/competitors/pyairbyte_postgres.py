@@ -14,9 +14,8 @@ from pathlib import Path
 os.environ["AIRBYTE_OFFLINE_MODE"] = "1"
 os.environ["AIRBYTE_LOGGING_ROOT"] = str(Path(sys.argv[1]).with_name("logs"))
 
-from airbyte.caches import PostgresCache
-
 import airbyte
+from airbyte.caches import PostgresCache
 
 
 def main() -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from harness.source import configured, run_source, singer_record
 from harness.tap import TapRun
 from kombo_sandbox import Sandbox
+from tap_kombo.times import format_time
 from tests.histories.events import PATHS
 from tests.histories.history import HistoryWithErrors
 from tests.histories.target import Record, Target
@@ -22,19 +24,27 @@ CATALOG = configured(*PATHS)
 class Destination(Target):
     """Upserts records, and keeps the last state of each stream."""
 
-    def load(self, stdout: bytes, *, keep_unconfirmed: bool = True) -> None:
+    def load(self, stdout: bytes, *, keep_unconfirmed: bool = True) -> Sequence[Record]:
         """Load the complete lines of the source's output.
 
         Args:
             stdout: The output, which may be truncated.
             keep_unconfirmed: Whether to keep the records of each stream after its last state.
+
+        Returns:
+            No record of `sync_status`: it is not configured.
         """
         complete = stdout[: stdout.rfind(b"\n") + 1]
         unconfirmed: dict[str, list[Record]] = defaultdict(list)
         for message in map(json.loads, complete.splitlines()):
             match message:
                 case {"type": "RECORD", "record": {"stream": stream, "data": data}}:
-                    row = {"stream": stream, "record": singer_record(data)}
+                    emitted_at = datetime.fromtimestamp(message["record"]["emitted_at"] / 1000, UTC)
+                    row = {
+                        "stream": stream,
+                        "record": singer_record(data),
+                        "time_extracted": format_time(emitted_at),
+                    }
                     unconfirmed[stream].append(row)
                 case {"type": "STATE", "state": {"stream": state}}:
                     stream = state["stream_descriptor"]["name"]
@@ -44,6 +54,7 @@ class Destination(Target):
         if keep_unconfirmed:
             for rows in unconfirmed.values():
                 self._upsert(rows)
+        return []
 
 
 class AirbyteHistory(HistoryWithErrors):
