@@ -17,7 +17,7 @@ from source_kombo.signals import end_by_signal
 from source_kombo.source import SourceKombo
 from source_kombo.spec import settings_of, specification
 from source_kombo.state import singer_state
-from tap_kombo.cli import parse_json, read_config, read_file
+from tap_kombo.cli import hide_keys, parse_json, read_config, read_file
 from tap_kombo.errors import CONFIG, InputError, KomboError, RunFailedError, internal
 from tap_kombo.tap import discard_stdout
 
@@ -98,8 +98,8 @@ def check(options: argparse.Namespace) -> None:
         succeeded, message = False, " ".join(problem.args)
     else:
         succeeded, message = source.check_connection()
-    status = "SUCCEEDED" if succeeded else "FAILED"
-    write({"type": "CONNECTION_STATUS", "connectionStatus": {"status": status, "message": message}})
+    status = {"status": "SUCCEEDED" if succeeded else "FAILED", "message": hide_keys(message)}
+    write({"type": "CONNECTION_STATUS", "connectionStatus": status})
 
 
 def discover(_: argparse.Namespace) -> None:

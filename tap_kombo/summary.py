@@ -48,10 +48,6 @@ class ReadResult(msgspec.Struct):
     full_sync_started_at: str | None = None
     error: KomboError | None = None
 
-    @property
-    def is_failed(self) -> bool:
-        return self.status == "failed"
-
     def record(self) -> msgspec.Raw:
         """Return the record of `sync_status`; the encoder adds its `integration_id`."""
         fields = msgspec.structs.asdict(self)

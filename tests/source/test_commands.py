@@ -128,6 +128,7 @@ def test_check_fails_if_the_api_key_is_rejected(sandbox: Sandbox) -> None:
         ({"filters": "{"}, "`filters`: the value is not valid JSON."),
         ({"filters": '{"ats_offer": {}}'}, "`filters.ats_offer`: there is no such stream"),
         ({"filters": "[]"}, "`filters`: "),
+        ({"filters": '{"ks_prod_1": {}}'}, "`filters.***`: there is no such stream"),
         ({"stream_maps": {}}, "`stream_maps`: source-kombo does not support stream maps."),
     ],
 )
