@@ -56,6 +56,10 @@ test-airflow: $(INSTALLED) $(AIRFLOW)/installed ## Sync 200 integrations on Airf
 		|| { apt-get update -qq && apt-get install -y -qq --no-install-recommends redis-server; }
 	@$(BIN)/pytest --numprocesses=0 $(SHARDS)/system_tests/test_airflow.py $(ARGS)
 
+.PHONY: test-airbyte
+test-airbyte: $(INSTALLED) $(AIRBYTE)/installed ## Read source-kombo into DuckDB with PyAirbyte
+	@$(BIN)/pytest --numprocesses=0 airbyte/system_tests $(ARGS)
+
 .PHONY: test-recipes
 test-recipes: $(INSTALLED) $(DAGSTER)/installed ## Run the recipes of docs/scaling.md: cron, Dagster, Kubernetes
 	@$(BIN)/pytest --numprocesses=0 $(SHARDS)/system_tests/test_recipes.py $(ARGS)
@@ -101,6 +105,7 @@ lint: $(INSTALLED) ## Check style and types
 	@$(BIN)/mypy packages/kombo-sandbox/tests
 	@$(BIN)/mypy $(SHARDS)/tests
 	@$(BIN)/mypy $(SHARDS)/system_tests docs/recipes
+	@$(BIN)/mypy airbyte/system_tests
 
 .PHONY: format
 format: $(INSTALLED) ## Fix style
