@@ -27,9 +27,9 @@ test: $(INSTALLED) ## Run all tests; with ARGS, some of them
 	@$(BIN)/pytest $(ARGS)
 
 .PHONY: coverage
-coverage: $(INSTALLED) ## Measure how much of the tap its tests cover
+coverage: $(INSTALLED) ## Measure how much of the tap and the source their tests cover
 	@rm -rf .cache/coverage && mkdir -p .cache/coverage
-	@$(BIN)/coverage run -m pytest tests/unit tests/tap
+	@$(BIN)/coverage run -m pytest tests/unit tests/tap tests/source
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 

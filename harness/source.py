@@ -105,7 +105,7 @@ def run_source(
 
     Args:
         command: The command: spec, check, discover or read.
-        settings: The content of the settings file.
+        settings: The content of the settings file; None without one.
         args: More arguments.
         catalog: The content of the configured catalog, if there is one.
         state: Stream -> its state; None without one.
@@ -119,10 +119,8 @@ def run_source(
         mock.patch.object(cli, "end_by_signal", _exit_as_if_by_signal),
     ):
         arguments = arguments_for(
-            Path(folder), settings or {}, command, *args, state=messages(state), catalog=catalog
+            Path(folder), settings, command, *args, state=messages(state), catalog=catalog
         )
-        if command == "spec":
-            arguments = [command, *args]
         if state_text is not None:
             Path("state.json").write_text(state_text)
             arguments += ["--state", "state.json"]
@@ -145,13 +143,11 @@ def source_process(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start the source in a new process, which is killed when the block ends."""
     with tempfile.TemporaryDirectory() as folder:
-        files = (
-            arguments_for(Path(folder), settings, *args, state=messages(state), catalog=catalog)
-            if settings is not None
-            else [*args]
+        arguments = arguments_for(
+            Path(folder), settings, *args, state=messages(state), catalog=catalog
         )
         process = subprocess.Popen(
-            [*COMMAND, *files],
+            [*COMMAND, *arguments],
             stdout=stdout,
             stderr=subprocess.PIPE,
             env={**os.environ, **MEASURED, **(env or {})},
@@ -188,7 +184,7 @@ def messages(states: Mapping[str, Any] | None) -> list[Message] | None:
 @cache
 def discovered() -> dict[str, Message]:
     """Return the streams that `discover` finds, by their names."""
-    [catalog] = run_source("discover").of_type("CATALOG")
+    [catalog] = run_source("discover", {}).of_type("CATALOG")
     return {stream["name"]: stream for stream in catalog["streams"]}
 
 

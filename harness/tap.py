@@ -189,7 +189,11 @@ def tap_process(
 
 
 def arguments_for(
-    folder: Path, settings: Mapping[str, Any], *args: str, state: Any = None, catalog: Any = None
+    folder: Path,
+    settings: Mapping[str, Any] | None,
+    *args: str,
+    state: Any = None,
+    catalog: Any = None,
 ) -> list[str]:
     """Write the files of a run, and return its arguments."""
     arguments = [*args]

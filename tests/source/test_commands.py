@@ -158,7 +158,7 @@ def test_check_asks_for_a_hundred_integrations(sandbox: Sandbox) -> None:
 
 @pytest.fixture(scope="module")
 def catalog() -> SourceRun:
-    run = run_source("discover")
+    run = run_source("discover", {})
     check_messages(run)
     return run
 
