@@ -15,11 +15,10 @@ os.environ["AIRBYTE_OFFLINE_MODE"] = "1"
 os.environ["DO_NOT_TRACK"] = "1"
 os.environ["AIRBYTE_LOGGING_ROOT"] = str(Path(sys.argv[1]).with_name("logs"))
 
+import airbyte
 import duckdb
 from airbyte.caches import DuckDBCache
 from airbyte.exceptions import AirbyteError
-
-import airbyte
 
 
 def main() -> None:
