@@ -11,14 +11,13 @@ from typing import Any
 
 from harness.source import configured, run_source, singer_record
 from harness.tap import TapRun
-from kombo_sandbox import Sandbox
 from tap_kombo.times import format_time
 from tests.histories.events import PATHS
 from tests.histories.history import HistoryWithErrors
 from tests.histories.target import Record, Target
 from tests.source.platform import Platform
 
-CATALOG = configured(*PATHS)
+CATALOG = configured(*PATHS, "sync_status")
 
 
 class Destination(Target):
@@ -32,9 +31,10 @@ class Destination(Target):
             keep_unconfirmed: Whether to keep the records of each stream after its last state.
 
         Returns:
-            No record of `sync_status`: it is not configured.
+            The records of `sync_status` that were stored.
         """
         complete = stdout[: stdout.rfind(b"\n") + 1]
+        results: list[Record] = []
         unconfirmed: dict[str, list[Record]] = defaultdict(list)
         for message in map(json.loads, complete.splitlines()):
             match message:
@@ -48,13 +48,16 @@ class Destination(Target):
                     unconfirmed[stream].append(row)
                 case {"type": "STATE", "state": {"stream": state}}:
                     stream = state["stream_descriptor"]["name"]
-                    self._upsert(unconfirmed.pop(stream, []))
+                    rows = unconfirmed.pop(stream, [])
+                    self._upsert(rows)
+                    results += [row["record"] for row in rows if stream == "sync_status"]
                     states = (self.state or {"bookmarks": {}})["bookmarks"]
                     self.state = {"bookmarks": {**states, stream: state["stream_state"]}}
         if keep_unconfirmed:
             for rows in unconfirmed.values():
                 self._upsert(rows)
-        return []
+            results += [row["record"] for row in unconfirmed.get("sync_status", [])]
+        return results
 
 
 class AirbyteHistory(HistoryWithErrors):
@@ -64,9 +67,7 @@ class AirbyteHistory(HistoryWithErrors):
         sandbox: The sandbox; it is reset.
     """
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        super().__init__(sandbox)
-        self.target = Destination()
+    target_class = Destination
 
     def _run_command(
         self, settings: dict[str, Any], state: Any, stop_when: Callable[[], bool] | None

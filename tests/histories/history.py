@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import product
-from typing import Any
+from typing import Any, ClassVar
 from unittest import mock
 
 import time_machine
@@ -121,11 +121,13 @@ class History(RuleBasedStateMachine):
         sandbox: The sandbox; it is reset.
     """
 
+    target_class: ClassVar[type[Target]] = Target
+
     def __init__(self, sandbox: Sandbox) -> None:
         super().__init__()
         sandbox.reset()
         self.sandbox = sandbox
-        self.target = Target()
+        self.target = self.target_class()
         self.current_rows = CurrentRows(sandbox, self.target)
         # The models that are switched off, and the property of the integration that says so
         self.switched_off: dict[Key, str] = {}
