@@ -284,6 +284,19 @@ def test_rows_that_vanished_are_older_than_the_full_read(kombo: Sandbox) -> None
     assert gone == set(forgotten)
 
 
+def test_runs_of_other_integrations_leave_rows_current(kombo: Sandbox) -> None:
+    shard, other = ([integration_id] for integration_id in kombo.integration_ids)
+    settings = settings_for(kombo, full_refresh_interval_days=1)
+    first = run_tap(settings, catalog=OFFERS)
+    kombo.advance(seconds=2 * 86_400)
+
+    second = run_tap({**settings, "integration_ids": shard}, state=first.state, catalog=OFFERS)
+
+    assert [r["integration_id"] for r in second.records["sync_status"]] == shard
+    [before, after] = (run.partition("ats_offers", other[0]) for run in (first, second))
+    assert after == before
+
+
 def test_killed_complete_read_resumes_and_brings_the_changes_since(kombo: Sandbox) -> None:
     [integration_id, _] = kombo.integration_ids
     settings = settings_for(

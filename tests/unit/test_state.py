@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -556,3 +557,24 @@ def test_stream_is_due_when_the_interval_has_passed(mark: str, days: int, *, is_
     start = state.starts(INTEGRATION, ["ats_offers"], NOW)["ats_offers"]
 
     assert (start.since is None) == start.is_complete == is_due
+
+
+def test_hourly_runs_read_each_integration_completely_once_in_the_interval() -> None:
+    full = dict.fromkeys((f"personio:{number}" for number in range(70)), NOW)
+    due: dict[str, list[datetime]] = {integration_id: [] for integration_id in full}
+    for hour in range(1, 3 * 7 * 24 + 1):
+        now = NOW + timedelta(hours=hour)
+        state = State(
+            state_of(*(partition(i, now, full=format_time(full[i])) for i in full)),
+            left_out={"ats_offers": EVERYTHING},
+            start_date=None,
+            refresh_interval=timedelta(days=7),
+        )
+        for integration_id in full:
+            if state.starts(integration_id, ["ats_offers"], now)["ats_offers"].is_complete:
+                full[integration_id] = now
+                due[integration_id].append(now)
+
+    for moments in due.values():
+        assert len(moments) == 3
+        assert {b - a for a, b in pairwise(moments)} == {timedelta(days=7)}
