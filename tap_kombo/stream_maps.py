@@ -32,7 +32,6 @@ from singer_sdk.mapper import (
     SameRecordTransform,
     StreamMap,
 )
-from singer_sdk.singerlib import CatalogEntry
 
 from tap_kombo import errors
 from tap_kombo.errors import InputError, KomboError
@@ -191,6 +190,7 @@ def check_names(maps: Mapping[str, Iterable[StreamMap]]) -> None:
             source_of[name] = stream
 
 
+@cache
 def fields_of(stream: str) -> dict[str, Schema]:
     """Return the schemas of a stream's fields."""
     schema = (resources.files("tap_kombo") / "schemas" / f"{stream}.json").read_bytes()
@@ -203,25 +203,33 @@ def _source(key: str, definition: object) -> str:
     return str(definition.get(MAPPER_SOURCE_OPTION, key) if isinstance(definition, dict) else key)
 
 
-def without_deselected(stream_maps: Mapping[str, Any], entry: CatalogEntry) -> dict[str, Any]:
-    """Omit the fields that an entry's schema lacks, which their maps would add again."""
-    deselected = fields_of(entry.tap_stream_id).keys() - (entry.schema.properties or {}).keys()
-    return {
-        key: {field: value for field, value in definition.items() if field not in deselected}
-        if isinstance(definition, dict)
-        else definition
-        for key, definition in stream_maps.items()
+def _maps_of(
+    stream_maps: Mapping[str, object], stream: str
+) -> Iterator[tuple[str, dict[str, object]]]:
+    """Yield the maps of a stream that have fields or options, by their keys."""
+    for key, definition in stream_maps.items():
+        if isinstance(definition, dict) and fnmatchcase(stream, _source(key, definition)):
+            yield key, definition
+
+
+def without_deselected(
+    stream_maps: Mapping[str, Any], stream: str, schema: Schema
+) -> dict[str, Any]:
+    """Omit the fields of a stream that its selected schema lacks: a map would add them again."""
+    own = {
+        key: {
+            field: value
+            for field, value in definition.items()
+            if field in schema["properties"] or field not in fields_of(stream)
+        }
+        for key, definition in _maps_of(stream_maps, stream)
     }
+    return {**stream_maps, **own}
 
 
 def mapped_fields(stream_maps: Mapping[str, object], stream: str) -> frozenset[str]:
     """Return the fields of a stream that a map of it changes, removes or adds."""
-    mapped = {
-        field
-        for key, definition in stream_maps.items()
-        if isinstance(definition, dict) and fnmatchcase(stream, _source(key, definition))
-        for field in definition
-    }
+    mapped = {field for _, definition in _maps_of(stream_maps, stream) for field in definition}
     # `__else__` removes all fields that the map does not name.
     removes_others = MAPPER_ELSE_OPTION in mapped
     return frozenset(mapped.union(fields_of(stream)) if removes_others else mapped)
@@ -231,10 +239,8 @@ def record_filters(stream_maps: Mapping[str, object], stream: str) -> dict[str, 
     """Return the expressions that leave out records of a stream, by map."""
     return {
         f"{key}.{MAPPER_FILTER_OPTION}": str(definition[MAPPER_FILTER_OPTION])
-        for key, definition in stream_maps.items()
-        if isinstance(definition, dict)
-        and fnmatchcase(stream, _source(key, definition))
-        and definition.get(MAPPER_FILTER_OPTION)
+        for key, definition in _maps_of(stream_maps, stream)
+        if definition.get(MAPPER_FILTER_OPTION)
     }
 
 

@@ -22,7 +22,6 @@ import signal
 import sys
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
 from types import FrameType
@@ -38,7 +37,6 @@ from singer_sdk.helpers.capabilities import (
     TapCapabilities,
 )
 from singer_sdk.plugin_base import _ConfigInput
-from singer_sdk.singerlib import Catalog, Schema
 from singer_sdk.tap_base import CliTestOptionValue
 
 from tap_kombo import changed_models, cli, settings, stream_maps
@@ -144,15 +142,15 @@ class TapKombo(Tap):
             flattening = self.mapper.flattening_options
             if flattening.enabled and flattening.max_level > 0:
                 schema = stream_maps.flattenable(schema)
-            entry = replace(entry, schema=Schema.from_dict(schema))  # noqa: PLW2901
-            self.mapper.stream_maps_dict = stream_maps.without_deselected(maps, entry)
+            name = entry.tap_stream_id
+            self.mapper.stream_maps_dict = stream_maps.without_deselected(maps, name, schema)
             try:
-                self.mapper.register_raw_streams_from_catalog(Catalog({entry.tap_stream_id: entry}))
+                self.mapper.register_raw_stream_schema(name, schema, entry.key_properties)
             except ValueError:
                 raise InputError(
                     "`flattening_separator`, `flattening_max_key_length`: two columns of "
-                    f"{entry.tap_stream_id} would have the same name. Choose another separator, or "
-                    "a greater length."
+                    f"{name} would have the same name. Choose another separator, or a greater "
+                    "length."
                 ) from None
         stream_maps.check_names(self.mapper.stream_maps)
 
