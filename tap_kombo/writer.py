@@ -165,12 +165,14 @@ class Writer:
 
     def write_results(self, results: Iterable[ReadResult]) -> None:
         """Write the results of reads, before the state that has their bookmarks."""
+        messages = []
         for result in results:
             if result.status == "skipped":
                 self._state.read_skipped(result.stream, result.integration_id)
             full = self._state.full(result.stream, result.integration_id)
             result.full_sync_started_at = full
-            self._write(self._messages.result(result))
+            messages.append(self._messages.result(result))
+        self._write(b"".join(messages))
 
     def write_state(self, *, at_once: bool = False) -> None:
         """Write the state, if it has changed and the last time is long enough ago."""
