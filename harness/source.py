@@ -5,19 +5,17 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
-import os
-import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 from unittest import mock
 
-from harness.tap import MEASURED, TapRun, arguments_for, run_in_process
+from harness.tap import TapRun, arguments_for, run_in_process, tap_process
 from source_kombo import cli
 from source_kombo.__main__ import main
 from source_kombo.messages import DELETED_AT
@@ -132,36 +130,17 @@ def _exit_as_if_by_signal(signum: int) -> NoReturn:
     sys.exit(-signum)
 
 
-@contextlib.contextmanager
 def source_process(
     *args: str,
     settings: Mapping[str, Any] | None = None,
     catalog: Any = None,
     state: Mapping[str, Any] | None = None,
-    env: Mapping[str, str] | None = None,
-    stdout: int = subprocess.PIPE,
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Start the source in a new process, which is killed when the block ends."""
-    with tempfile.TemporaryDirectory() as folder:
-        arguments = arguments_for(
-            Path(folder), settings, *args, state=messages(state), catalog=catalog
-        )
-        process = subprocess.Popen(
-            [*COMMAND, *arguments],
-            stdout=stdout,
-            stderr=subprocess.PIPE,
-            env={**os.environ, **MEASURED, **(env or {})},
-            cwd=folder,
-            bufsize=0,
-        )
-        try:
-            yield process
-        finally:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            for pipe in (process.stdout, process.stderr):
-                if pipe:
-                    pipe.close()
+    **options: Any,
+) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
+    """Start the source in a new process, with the options of `tap_process`."""
+    return tap_process(
+        settings, *args, state=messages(state), catalog=catalog, command=COMMAND, **options
+    )
 
 
 def messages(states: Mapping[str, Any] | None) -> list[Message] | None:

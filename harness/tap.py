@@ -161,17 +161,19 @@ def run_in_process(
 
 @contextlib.contextmanager
 def tap_process(
-    settings: Mapping[str, Any],
+    settings: Mapping[str, Any] | None,
     *args: str,
     state: Any = None,
     catalog: Any = None,
     env: Mapping[str, str] | None = None,
     stdout: int = subprocess.PIPE,
+    command: Sequence[str] = (TAP,),
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start the tap in a new process, which is killed when the block ends."""
     with tempfile.TemporaryDirectory() as folder:
+        arguments = arguments_for(Path(folder), settings, *args, state=state, catalog=catalog)
         process = subprocess.Popen(
-            [TAP, *arguments_for(Path(folder), settings, *args, state=state, catalog=catalog)],
+            [*command, *arguments],
             stdout=stdout,
             stderr=subprocess.PIPE,
             env={**os.environ, **MEASURED, **(env or {})},
