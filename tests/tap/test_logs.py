@@ -27,6 +27,13 @@ OFFERS = catalog_with("ats_offers")
 KEY = "ks_dev_7Hq2secret9"
 PERSON = "Zacharias Quellenhof"
 PASSWORD = "opensesame"
+QUERY: dict[str, Any] = {
+    "filters": {"ats_applications": {"outcomes": ["DECLINED"]}},
+    "start_date": "2001-02-03",
+    "page_size": 10,
+}
+"""Settings that each have a part in the query"""
+
 LOG_URL = "https://app.kombo.dev/my-prod/logs?interactionId=123456"
 AT_EVERY_LEVEL = pytest.mark.parametrize("level", ["DEBUG", "INFO"])
 
@@ -107,13 +114,7 @@ def test_logs_hold_no_result_of_a_stream_map(sandbox: Sandbox, level: str) -> No
 
 def test_debug_logs_show_requests_without_their_queries(sandbox: Sandbox) -> None:
     integration_id = sandbox.integration_ids[0]
-    settings = settings_for(
-        sandbox,
-        integration_ids=[integration_id],
-        filters={"ats_applications": {"outcomes": ["DECLINED"]}},
-        start_date="2001-02-03",
-        page_size=10,
-    )
+    settings = settings_for(sandbox, integration_ids=[integration_id], **QUERY)
 
     run = run_tap(
         settings,
@@ -136,15 +137,9 @@ def test_logs_show_no_query_if_a_configuration_turns_urllib3_on(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     loggers = {name: {"level": "DEBUG"} for name in ("urllib3", "urllib3.connectionpool")}
-    settings = settings_for(
-        sandbox,
-        filters={"ats_applications": {"outcomes": ["DECLINED"]}},
-        start_date="2001-02-03",
-        page_size=10,
-    )
 
     run = run_tap(
-        settings,
+        settings_for(sandbox, **QUERY),
         catalog=catalog_with("ats_applications"),
         env={"SINGER_SDK_LOG_CONFIG": log_config(tmp_path, loggers=loggers)},
     )
