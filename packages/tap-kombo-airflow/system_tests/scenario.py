@@ -153,7 +153,8 @@ def variables(kombo: Sandbox, database: Postgres) -> dict[str, str]:
     of_kombo = {
         "conn_type": "generic",
         "password": kombo.api_key,
-        "extra": {"api_url": kombo.url},
+        # Otherwise some runs would read everything.
+        "extra": {"api_url": kombo.url, "full_refresh_interval_days": 0},
     }
     of_database = json.dumps(
         {
