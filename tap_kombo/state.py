@@ -52,7 +52,7 @@ class PartitionState(msgspec.Struct, omit_defaults=True):
         replication_key_value: The bookmark.
         filters: The fingerprint of the filters that the bookmark was set with, if there were any.
         deselected: The fingerprints of the fields that were deselected then, one after the other.
-        start_date: The start of the last complete read's changes, if it left out earlier ones.
+        start_date: The last complete read left out what had not changed since; None for nothing.
         full: When the last complete read started that left out no records.
         refreshed: When the last complete read started, if it left out records since `full`.
         is_outdated: Whether the data was not valid when it was last read, so that it has to be read
@@ -111,7 +111,7 @@ class LeftOut(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, params: Mapping[str, str], mask: SelectionMask) -> LeftOut:
-        """Build it.
+        """Build the fingerprints of a run.
 
         Args:
             params: All that leaves out records, such as query parameters.
