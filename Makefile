@@ -46,6 +46,8 @@ soak: $(INSTALLED) ## Run long random histories and kills, for SOAK_MINUTES=30
 SHARDS := packages/tap-kombo-airflow
 AIRFLOW := .cache/airflow-venv
 DAGSTER := .cache/dagster-venv
+DBT := .cache/dbt-venv
+LOADER := .cache/loader-venv
 TAP := .cache/benchmarks/tap
 AIRBYTE := .cache/benchmarks/airbyte
 DLT := .cache/benchmarks/dlt
@@ -64,6 +66,10 @@ test-airbyte: $(INSTALLED) $(AIRBYTE)/installed ## Read source-kombo into DuckDB
 test-recipes: $(INSTALLED) $(DAGSTER)/installed ## Run the recipes of docs/scaling.md: cron, Dagster, Kubernetes
 	@$(BIN)/pytest --numprocesses=0 $(SHARDS)/system_tests/test_recipes.py $(ARGS)
 
+.PHONY: test-dbt
+test-dbt: $(INSTALLED) $(DBT)/installed $(LOADER)/installed ## Build the dbt package on PostgreSQL and DuckDB
+	@$(BIN)/pytest --numprocesses=0 dbt/system_tests $(ARGS)
+
 define create_environment
 	@echo "Installing into $(@D) ..."
 	@rm -rf $(@D)
@@ -73,6 +79,10 @@ endef
 
 $(AIRFLOW)/installed $(DAGSTER)/installed: .cache/%-venv/installed: $(SHARDS)/system_tests/%.txt $(SHARDS)/pyproject.toml | $(INSTALLED)
 	$(call create_environment,$<,--requirement $(<:.txt=.in) --editable $(SHARDS))
+	@touch $@
+
+$(DBT)/installed $(LOADER)/installed: .cache/%-venv/installed: dbt/system_tests/%.txt | $(INSTALLED)
+	$(call create_environment,$<,--requirement $(<:.txt=.in))
 	@touch $@
 
 $(AIRBYTE)/installed $(DLT)/installed: .cache/benchmarks/%/installed: benchmarks/environments/%.txt | $(INSTALLED)
@@ -106,6 +116,7 @@ lint: $(INSTALLED) ## Check style and types
 	@$(BIN)/mypy $(SHARDS)/tests
 	@$(BIN)/mypy $(SHARDS)/system_tests docs/recipes
 	@$(BIN)/mypy airbyte/system_tests
+	@$(BIN)/mypy dbt/system_tests
 
 .PHONY: format
 format: $(INSTALLED) ## Fix style
@@ -138,6 +149,10 @@ constraints: $(INSTALLED) ## Update constraints.txt to the newest versions
 		UV_CONSTRAINT= $(BIN)/uv pip compile $(NEWEST) \
 			$(SHARDS)/system_tests/$$part.in $(SHARDS)/pyproject.toml \
 			--output-file $(SHARDS)/system_tests/$$part.txt || exit 1; \
+	done
+	@for part in dbt loader; do \
+		UV_CONSTRAINT= $(BIN)/uv pip compile $(NEWEST) dbt/system_tests/$$part.in \
+			--output-file dbt/system_tests/$$part.txt || exit 1; \
 	done
 	@for peer in airbyte dlt; do \
 		UV_CONSTRAINT= $(BIN)/uv pip compile $(NEWEST) benchmarks/environments/$$peer.in \

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from singer_sdk.helpers.capabilities import FLATTENING_CONFIG, STREAM_MAPS_CONFIG
 
+from scripts.generate_dbt import dbt_files
 from scripts.generate_docs import code, common_columns_table, pages, streams_table, table
 from tap_kombo import errors, masking
 from tap_kombo.errors import Action, Rule
@@ -75,7 +76,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="only list stale files")
     is_check = parser.parse_args().check
-    stale = {path: text for path, text in generated() if path.read_text() != text}
+    stale = {
+        path: text for path, text in generated() if not path.exists() or path.read_text() != text
+    }
     for path, text in stale.items():
         print(f"{'Stale' if is_check else 'Written'}: {path.relative_to(ROOT)}")
         if not is_check:
@@ -87,6 +90,7 @@ def generated() -> Iterator[tuple[Path, str]]:
     """Yield each file that is generated or has generated sections, and its text."""
     yield ROOT / "catalog.json", TapKombo(config={}, validate_config=False).catalog_json_text + "\n"
     yield from pages()
+    yield from dbt_files()
     for path in dict.fromkeys(section.path for section in SECTIONS):
         text = (ROOT / path).read_text()
         for section in SECTIONS:

@@ -1,0 +1,48 @@
+{#
+  Return the table of a stream, with all columns of the stream: a column that the table lacks,
+  because it is not selected, is null, and a table that does not exist is empty.
+#}
+{% macro kombo_table(stream) %}
+    {%- set table = source('kombo', stream) -%}
+    {%- if not execute or flags.INTROSPECT is false -%}
+        {{ return(table) }}
+    {%- endif -%}
+
+    {%- set found = [] -%}
+    {%- if load_relation(table) -%}
+        {%- set found = adapter.get_columns_in_relation(table) | map(attribute='name') | map('lower') | list -%}
+    {%- endif -%}
+    {%- set missing = [] -%}
+    {%- for column in graph.sources['source.kombo.kombo.' ~ stream].columns.values() -%}
+        {%- if column.name not in found and (column.name != '_sdc_extracted_at' or not found) -%}
+            {%- do missing.append('cast(null as ' ~ kombo_type(column.data_type) ~ ') as ' ~ kombo_quoted(column.name)) -%}
+        {%- endif -%}
+    {%- endfor -%}
+
+    {%- if not found -%}
+        (select {{ missing | join(', ') }} limit 0)
+    {%- elif missing -%}
+        (select *, {{ missing | join(', ') }} from {{ table }})
+    {%- else -%}
+        {{ table }}
+    {%- endif -%}
+{% endmacro %}
+
+
+{% macro kombo_type(name) %}
+    {{- return({
+        'boolean': dbt.type_boolean(),
+        'date': 'date',
+        'integer': dbt.type_bigint(),
+        'json': kombo_type_json(),
+        'number': dbt.type_float(),
+        'string': dbt.type_string(),
+        'timestamp': dbt.type_timestamp(),
+    }[name]) -}}
+{% endmacro %}
+
+
+{# Quote the name of a column, as the loader has written it: in Snowflake in upper case. #}
+{% macro kombo_quoted(name) %}
+    {{- return(adapter.quote(name | upper if target.type == 'snowflake' else name)) -}}
+{% endmacro %}

@@ -1,0 +1,49 @@
+-- Written by `make generate` from tap_kombo/schemas.
+{{ config(enabled=var('kombo__using_ats', true)) }}
+
+with versions as (
+
+    select
+        *,
+        row_number() over (
+            partition by id
+            order by _sdc_extracted_at desc, _sdc_sequence desc
+        ) as version
+    from {{ kombo_table('ats_users') }} as ats_users
+
+),
+
+latest as (
+
+    select * from versions where version = 1
+
+)
+
+select
+    latest.id,
+    latest.integration_id,
+    integrations.origin_id,
+    integrations.tool_id as tool,
+    latest.remote_id,
+    latest.first_name,
+    latest.last_name,
+    latest.email,
+    latest.status,
+    latest.remote_data,
+    cast(latest.changed_at as {{ dbt.type_timestamp() }}) as changed_at,
+    cast(latest.remote_deleted_at as {{ dbt.type_timestamp() }}) as remote_deleted_at,
+    latest.system_roles,
+    latest.additional_fields,
+    cast(latest._sdc_extracted_at as {{ dbt.type_timestamp() }}) as _sdc_extracted_at
+from latest
+left join {{ ref('stg_kombo__integrations') }} as integrations
+    on latest.integration_id = integrations.integration_id
+left join {{ ref('stg_kombo__sync_status') }} as sync_status
+    on latest.integration_id = sync_status.integration_id
+    and sync_status.stream = 'ats_users'
+where
+    latest._sdc_deleted_at is null
+    and (
+        sync_status.full_sync_started_at is null
+        or cast(latest._sdc_extracted_at as {{ dbt.type_timestamp() }}) >= sync_status.full_sync_started_at
+    )

@@ -1,0 +1,50 @@
+-- Written by `make generate` from tap_kombo/schemas.
+{{ config(enabled=var('kombo__using_hris', true)) }}
+
+with versions as (
+
+    select
+        *,
+        row_number() over (
+            partition by id
+            order by _sdc_extracted_at desc, _sdc_sequence desc
+        ) as version
+    from {{ kombo_table('hris_performance_reviews') }} as hris_performance_reviews
+
+),
+
+latest as (
+
+    select * from versions where version = 1
+
+)
+
+select
+    latest.id,
+    latest.integration_id,
+    integrations.origin_id,
+    integrations.tool_id as tool,
+    latest.remote_id,
+    latest.type,
+    latest.summary_comment,
+    latest.summary_rating,
+    cast(latest.changed_at as {{ dbt.type_timestamp() }}) as changed_at,
+    cast(latest.remote_deleted_at as {{ dbt.type_timestamp() }}) as remote_deleted_at,
+    latest.remote_data,
+    latest.reviewee,
+    latest.reviewer,
+    latest.review_cycle,
+    latest.additional_fields,
+    cast(latest._sdc_extracted_at as {{ dbt.type_timestamp() }}) as _sdc_extracted_at
+from latest
+left join {{ ref('stg_kombo__integrations') }} as integrations
+    on latest.integration_id = integrations.integration_id
+left join {{ ref('stg_kombo__sync_status') }} as sync_status
+    on latest.integration_id = sync_status.integration_id
+    and sync_status.stream = 'hris_performance_reviews'
+where
+    latest._sdc_deleted_at is null
+    and (
+        sync_status.full_sync_started_at is null
+        or cast(latest._sdc_extracted_at as {{ dbt.type_timestamp() }}) >= sync_status.full_sync_started_at
+    )

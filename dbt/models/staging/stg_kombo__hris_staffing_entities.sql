@@ -1,0 +1,61 @@
+-- Written by `make generate` from tap_kombo/schemas.
+{{ config(enabled=var('kombo__using_hris', true)) }}
+
+with versions as (
+
+    select
+        *,
+        row_number() over (
+            partition by id
+            order by _sdc_extracted_at desc, _sdc_sequence desc
+        ) as version
+    from {{ kombo_table('hris_staffing_entities') }} as hris_staffing_entities
+
+),
+
+latest as (
+
+    select * from versions where version = 1
+
+)
+
+select
+    latest.id,
+    latest.integration_id,
+    integrations.origin_id,
+    integrations.tool_id as tool,
+    latest.remote_id,
+    latest.name,
+    latest.model_type,
+    latest.description,
+    latest.status,
+    latest.employment_types,
+    latest.number_of_openings,
+    latest.parent_id,
+    latest.remote_url,
+    cast(latest.remote_created_at as {{ dbt.type_timestamp() }}) as remote_created_at,
+    cast(latest.remote_updated_at as {{ dbt.type_timestamp() }}) as remote_updated_at,
+    cast(latest.changed_at as {{ dbt.type_timestamp() }}) as changed_at,
+    cast(latest.remote_deleted_at as {{ dbt.type_timestamp() }}) as remote_deleted_at,
+    latest.custom_fields,
+    latest.integration_fields,
+    latest.remote_data,
+    latest.locations,
+    latest.legal_entities,
+    latest.groups,
+    latest.skills,
+    latest.additional_fields,
+    cast(latest._sdc_extracted_at as {{ dbt.type_timestamp() }}) as _sdc_extracted_at
+    {{ kombo_custom_fields('hris_staffing_entities') }}
+from latest
+left join {{ ref('stg_kombo__integrations') }} as integrations
+    on latest.integration_id = integrations.integration_id
+left join {{ ref('stg_kombo__sync_status') }} as sync_status
+    on latest.integration_id = sync_status.integration_id
+    and sync_status.stream = 'hris_staffing_entities'
+where
+    latest._sdc_deleted_at is null
+    and (
+        sync_status.full_sync_started_at is null
+        or cast(latest._sdc_extracted_at as {{ dbt.type_timestamp() }}) >= sync_status.full_sync_started_at
+    )

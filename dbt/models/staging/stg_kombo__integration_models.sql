@@ -1,0 +1,44 @@
+-- Written by `make generate` from tap_kombo/schemas.
+with versions as (
+
+    select
+        *,
+        row_number() over (
+            partition by integration_id, id
+            order by _sdc_extracted_at desc, _sdc_sequence desc
+        ) as version
+    from {{ kombo_table('integration_models') }} as integration_models
+
+),
+
+latest as (
+
+    select * from versions where version = 1
+
+)
+
+select
+    latest.integration_id,
+    integrations.origin_id,
+    integrations.tool_id as tool,
+    latest.id,
+    latest.label,
+    latest.is_available,
+    latest.coverage_status,
+    latest.scope_config_setting,
+    latest.opted_out_by_customer,
+    latest.fields,
+    latest.stream,
+    latest.additional_fields,
+    cast(latest._sdc_extracted_at as {{ dbt.type_timestamp() }}) as _sdc_extracted_at
+from latest
+left join {{ ref('stg_kombo__integrations') }} as integrations
+    on latest.integration_id = integrations.integration_id
+left join {{ ref('stg_kombo__sync_status') }} as sync_status
+    on latest.integration_id = sync_status.integration_id
+    and sync_status.stream = 'integration_models'
+where
+    (
+        sync_status.full_sync_started_at is null
+        or cast(latest._sdc_extracted_at as {{ dbt.type_timestamp() }}) >= sync_status.full_sync_started_at
+    )
