@@ -19,8 +19,9 @@
 {%- endmacro %}
 
 {% macro bigquery__kombo_json_text(column, field) %}
-    {{- return("json_value(" ~ column ~ ", '$.\"" ~ field ~ "\"')") -}}
-{% endmacro %}
+    {#- The column is JSON or a STRUCT. -#}
+    json_value(to_json({{ column }}), '$."{{ field }}"')
+{%- endmacro %}
 
 
 {% macro kombo_type_json() %}

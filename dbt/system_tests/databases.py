@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 from harness import PROJECT
 from harness.comparison import Row
 from harness.postgres import Postgres
@@ -42,6 +44,7 @@ class PostgresCopy:
     @property
     def profile(self) -> dict[str, Any]:
         """The output of dbt's profile."""
+        # The socket's folder is enough, and PostgreSQL asks for no password.
         return {
             "type": "postgres",
             "host": self.database.socket_folder,
@@ -65,7 +68,23 @@ class PostgresCopy:
         load(BIN / "target-postgres", settings, self.folder, messages)
 
     def rows(self, schema: str, name: str) -> list[Row]:
+        """Return the rows of a table."""
         return self.database.table(schema, name)
+
+    def models(self, name: str) -> list[Row]:
+        """Return the rows of a model of dbt."""
+        return self.rows(f"{self.schema}_dbt", name)
+
+    def drop(self) -> None:
+        """Drop all tables and models."""
+        self.execute(f"DROP SCHEMA IF EXISTS {self.schema} CASCADE")
+        self.execute(f"DROP SCHEMA IF EXISTS {self.schema}_dbt CASCADE")
+
+    def execute(self, statement: str) -> None:
+        with psycopg.connect(
+            host=self.database.socket_folder, user="postgres", dbname="postgres"
+        ) as connection:
+            connection.execute(statement.encode())
 
 
 @dataclass(frozen=True)
@@ -104,6 +123,7 @@ class DuckdbCopy:
         load(LOADER_BIN / "target-duckdb", settings, self.folder, messages)
 
     def rows(self, schema: str, name: str) -> list[Row]:
+        """Return the rows of a table."""
         command: list[str | Path] = [DBT_BIN / "python", DUCKDB_ROWS, self.path, schema, name]
         ended = subprocess.run(command, capture_output=True, text=True, check=False)
         assert ended.returncode == 0, ended.stderr
@@ -115,6 +135,10 @@ class DuckdbCopy:
             }
             for row in found["rows"]
         ]
+
+    def models(self, name: str) -> list[Row]:
+        """Return the rows of a model of dbt."""
+        return self.rows(f"{self.schema}_dbt", name)
 
 
 Copy = PostgresCopy | DuckdbCopy

@@ -26,7 +26,7 @@ employed as (
     inner join {{ ref('kombo__months') }} as months
         on cast(coalesce(employees.start_date, first_employments.effective_date) as date) <= months.last_day
         and coalesce(cast(employees.termination_date as date) >= months.last_day, true)
-    where months.month <= {{ dbt.current_timestamp() }}
+    where months.month <= cast({{ dbt.current_timestamp() }} as date)
 
 ),
 

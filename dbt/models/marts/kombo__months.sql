@@ -12,7 +12,7 @@ with numbers as (
 months as (
 
     select
-        cast({{ dbt.dateadd('month', 'cast(generated_number as ' ~ dbt.type_int() ~ ') - ' ~ past, this_month) }} as date) as month
+        cast({{ dbt.dateadd('month', '(cast(generated_number as ' ~ dbt.type_int() ~ ') - ' ~ past ~ ')', this_month) }} as date) as month
     from numbers
 
 )
