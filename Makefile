@@ -4,6 +4,7 @@
 PYTHON ?= python3
 UV_VERSION := $(shell sed -n 's/^uv==//p' constraints.txt)
 BIN := .venv/bin
+DBT_VENV := .cache/dbt-venv
 INSTALLED := .venv/installed
 
 export UV_CONSTRAINT := $(CURDIR)/constraints.txt
@@ -19,7 +20,7 @@ help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 .PHONY: demo
-demo: $(INSTALLED) ## Sync a Kombo sandbox into PostgreSQL with Meltano
+demo: $(INSTALLED) $(if $(DBT),$(DBT_VENV)/installed) ## Sync a Kombo sandbox into PostgreSQL with Meltano; with DBT=1, also run dbt
 	@$(BIN)/python -m demo
 
 .PHONY: test
@@ -46,7 +47,6 @@ soak: $(INSTALLED) ## Run long random histories and kills, for SOAK_MINUTES=30
 SHARDS := packages/tap-kombo-airflow
 AIRFLOW := .cache/airflow-venv
 DAGSTER := .cache/dagster-venv
-DBT := .cache/dbt-venv
 LOADER := .cache/loader-venv
 TAP := .cache/benchmarks/tap
 AIRBYTE := .cache/benchmarks/airbyte
@@ -67,7 +67,7 @@ test-recipes: $(INSTALLED) $(DAGSTER)/installed ## Run the recipes of docs/scali
 	@$(BIN)/pytest --numprocesses=0 $(SHARDS)/system_tests/test_recipes.py $(ARGS)
 
 .PHONY: test-dbt
-test-dbt: $(INSTALLED) $(DBT)/installed $(LOADER)/installed ## Build the dbt package on PostgreSQL and DuckDB
+test-dbt: $(INSTALLED) $(DBT_VENV)/installed $(LOADER)/installed ## Build the dbt package on PostgreSQL and DuckDB
 	@$(BIN)/pytest --numprocesses=0 dbt/system_tests $(ARGS)
 
 define create_environment
@@ -81,7 +81,7 @@ $(AIRFLOW)/installed $(DAGSTER)/installed: .cache/%-venv/installed: $(SHARDS)/sy
 	$(call create_environment,$<,--requirement $(<:.txt=.in) --editable $(SHARDS))
 	@touch $@
 
-$(DBT)/installed $(LOADER)/installed: .cache/%-venv/installed: dbt/system_tests/%.txt | $(INSTALLED)
+$(DBT_VENV)/installed $(LOADER)/installed: .cache/%-venv/installed: dbt/system_tests/%.txt | $(INSTALLED)
 	$(call create_environment,$<,--requirement $(<:.txt=.in))
 	@touch $@
 

@@ -23,6 +23,7 @@ from psycopg import sql
 from demo.screen import Screen
 from harness import PROJECT
 from harness.comparison import Record, Row, Table, differences, records_of, tables
+from harness.dbt import DbtProject
 from harness.meltano import Pipeline, PipelineError, installed_plugins, sandbox_settings
 from harness.postgres import Postgres, postgres
 from harness.processes import private_folder, running, stop_on_signals
@@ -94,6 +95,14 @@ JOIN kombo.sync_status s
   ON s.integration_id = t.integration_id AND s.stream = 'ats_tags'
 WHERE t._sdc_deleted_at IS NULL
   AND t._sdc_extracted_at < s.full_sync_started_at"""
+
+FUNNEL = """\
+SELECT tool, furthest_step, count(*) AS applications,
+       round(avg(days_to_interview)) AS days_to_interview,
+       round(avg(days_to_offer)) AS days_to_offer
+FROM analytics.kombo__applications
+GROUP BY tool, furthest_step
+ORDER BY tool, applications DESC"""
 
 REFRESH_DAYS = 7
 
@@ -239,6 +248,26 @@ def sync_sandbox(demo: Demo, sandbox: Sandbox) -> None:
         claim="exactly the tags that disappeared are not current",
         details=found ^ gone,
     )
+
+
+def run_dbt(demo: Demo) -> None:
+    """Build a mart of the dbt package, and show its rows."""
+    screen = demo.screen
+    screen.chapter("dbt builds tables for analysts")
+    with screen.progress("A dbt project that has installed the package dbt/."):
+        project = DbtProject(
+            demo.pipeline.folder / "dbt", demo.database.dbt_profile(schema="analytics")
+        )
+    screen.command("dbt build --select +kombo__applications")
+    with screen.progress("Building."):
+        build = project.run("build", "--select", "+kombo__applications")
+    screen.check(
+        holds=build.code == 0,
+        claim="dbt has built the table of applications and all that it needs, and its tests pass",
+        details=build.output.splitlines(),
+    )
+    screen.sql(FUNNEL)
+    screen.rows(demo.database.rows(FUNNEL))
 
 
 def change(sandbox: Sandbox, records: Records) -> dict[str, str]:
@@ -392,6 +421,8 @@ def run(screen: Screen, log: Path, settings: Mapping[str, str]) -> None:
             sync_sandbox(demo, sandbox)
         else:
             sync_kombo(demo)
+        if os.environ.get("DBT"):
+            run_dbt(demo)
 
 
 def start_sandbox() -> Sandbox:

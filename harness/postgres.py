@@ -45,6 +45,19 @@ class Postgres:
         """The database's URL for target-postgres, which uses SQLAlchemy."""
         return f"postgresql+psycopg://postgres@/postgres?host={quote(self.socket_folder)}"
 
+    def dbt_profile(self, schema: str) -> dict[str, Any]:
+        """Return the output of a profile with which dbt writes to a schema."""
+        return {
+            "type": "postgres",
+            "host": self.socket_folder,
+            "port": 5432,
+            "user": "postgres",
+            "password": "",
+            "dbname": "postgres",
+            "schema": schema,
+            "threads": 4,
+        }
+
     def rows(
         self, query: LiteralString | sql.Composed, values: Mapping[str, Any] | None = None
     ) -> list[Row]:

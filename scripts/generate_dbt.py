@@ -68,6 +68,9 @@ RANGES = {
 }
 """Column -> smallest and largest plausible value"""
 
+VALUES = {("sync_status", "status"): ("complete", "skipped")}
+"""Stream and column -> the values that are not a reason for a warning"""
+
 
 def dbt_files() -> Iterator[tuple[Path, str]]:
     """Yield each generated file of the dbt package, and its text."""
@@ -347,6 +350,8 @@ def staging_properties(stream: str) -> Iterator[str]:
             tests += relationship("integrations", "integration_id")
         if name in RANGES and data_type(schema) == "number":
             tests += accepted_range(*RANGES[name])
+        if (stream, name) in VALUES:
+            tests += accepted_values(VALUES[stream, name])
         if tests:
             yield "    data_tests:"
             yield from (f"    {line}" for line in tests)
@@ -400,6 +405,14 @@ def relationship(stream: str, name: str) -> list[str]:
     return [
         "- kombo_relationship:",
         f"    arguments: {{stream: {stream}, field: {name}}}",
+        f"    config: {{severity: warn, {NOT_STORED}}}",
+    ]
+
+
+def accepted_values(values: Sequence[str]) -> list[str]:
+    return [
+        "- accepted_values:",
+        f"    arguments: {{values: [{', '.join(values)}]}}",
         f"    config: {{severity: warn, {NOT_STORED}}}",
     ]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from databases import PostgresCopy
-from project import Project
 
+from harness.dbt import DbtProject
 from harness.postgres import Postgres, postgres
 from harness.processes import running
 from harness.tap import run_tap, settings_for
@@ -51,5 +51,5 @@ def copy(database: Postgres, messages: bytes, tmp_path: Path) -> Iterator[Postgr
 
 
 @pytest.fixture
-def project(copy: PostgresCopy, tmp_path: Path) -> Project:
-    return Project(tmp_path / "project", copy.profile)
+def project(copy: PostgresCopy, tmp_path: Path) -> DbtProject:
+    return DbtProject(tmp_path / "project", copy.profile)

@@ -17,10 +17,10 @@ import psycopg
 
 from harness import PROJECT
 from harness.comparison import Row
+from harness.dbt import DBT_BIN
 from harness.postgres import Postgres
 
 BIN = Path(sys.executable).parent
-DBT_BIN = PROJECT / ".cache/dbt-venv/bin"
 LOADER_BIN = PROJECT / ".cache/loader-venv/bin"
 DUCKDB_ROWS = Path(__file__).with_name("duckdb_rows.py")
 
@@ -44,17 +44,7 @@ class PostgresCopy:
     @property
     def profile(self) -> dict[str, Any]:
         """The output of dbt's profile."""
-        # The socket's folder is enough, and PostgreSQL asks for no password.
-        return {
-            "type": "postgres",
-            "host": self.database.socket_folder,
-            "port": 5432,
-            "user": "postgres",
-            "password": "",
-            "dbname": "postgres",
-            "schema": f"{self.schema}_dbt",
-            "threads": 4,
-        }
+        return self.database.dbt_profile(schema=f"{self.schema}_dbt")
 
     def load(self, messages: bytes) -> None:
         """Write the records of a tap's output."""

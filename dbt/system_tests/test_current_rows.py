@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from databases import Copy, DuckdbCopy, PostgresCopy
-from project import Project
 
 from harness import PROJECT
 from harness.comparison import Record, Table, differences, tables
+from harness.dbt import DbtProject
 from harness.postgres import Postgres
 from harness.tap import run_tap, settings_for
 from kombo_sandbox import Sandbox
@@ -127,7 +127,7 @@ def copy(request: pytest.FixtureRequest, database: Postgres, tmp_path: Path) -> 
 def test_staging_models_equal_the_live_records(
     copy: Copy, steps: list[Step], tmp_path: Path
 ) -> None:
-    project = Project(tmp_path / "project", copy.profile, {"kombo_schema": copy.schema})
+    project = DbtProject(tmp_path / "project", copy.profile, {"kombo_schema": copy.schema})
     first, *others, last = steps
     copy.load(first.messages)
 
@@ -154,7 +154,7 @@ def test_rows_that_are_not_current_can_be_deleted(
     copy: Copy, steps: list[Step], tmp_path: Path
 ) -> None:
     variables = {"kombo_schema": copy.schema, "kombo__deleted": True}
-    project = Project(tmp_path / "project", copy.profile, variables)
+    project = DbtProject(tmp_path / "project", copy.profile, variables)
     for step in steps:
         copy.load(step.messages)
     assert project.run("run", "--select", "staging", "deleted").code == 0

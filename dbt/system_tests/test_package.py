@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from databases import PostgresCopy
-from project import Project
 
+from harness.dbt import DbtProject
 from harness.tap import catalog_with, run_tap, settings_for
 from kombo_sandbox import Sandbox
 from tap_kombo.streams import ALL_MODELS
@@ -20,13 +20,13 @@ STREAMS = [model.name for model in ALL_MODELS]
 pytestmark = pytest.mark.timeout(600)
 
 
-def manifest(project: Project) -> dict[str, Any]:
+def manifest(project: DbtProject) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((project.folder / "target/manifest.json").read_text())
     return found
 
 
 def test_first_build_has_no_warnings_and_marts_with_rows(
-    copy: PostgresCopy, project: Project
+    copy: PostgresCopy, project: DbtProject
 ) -> None:
     build = project.run("build", "--vars", "{kombo__stage_history: true, kombo__deleted: true}")
 
@@ -39,7 +39,7 @@ def test_first_build_has_no_warnings_and_marts_with_rows(
 
 
 @pytest.mark.parametrize("half", [0, 1])
-def test_builds_with_half_of_the_tables(copy: PostgresCopy, project: Project, half: int) -> None:
+def test_builds_with_half_of_the_tables(copy: PostgresCopy, project: DbtProject, half: int) -> None:
     for stream in STREAMS[half::2]:
         copy.execute(f"DROP TABLE kombo.{stream}")
 
@@ -52,7 +52,9 @@ def test_builds_with_half_of_the_tables(copy: PostgresCopy, project: Project, ha
     assert sum(rows.values()) > 100
 
 
-def test_deselected_columns_are_null(kombo: Sandbox, copy: PostgresCopy, project: Project) -> None:
+def test_deselected_columns_are_null(
+    kombo: Sandbox, copy: PostgresCopy, project: DbtProject
+) -> None:
     deselected = [
         "ats_jobs.remote_data",
         "ats_jobs.opened_at",
@@ -82,7 +84,7 @@ def test_categories_can_be_switched_off(copy: PostgresCopy, tmp_path: Path) -> N
             copy.execute(f"DROP TABLE kombo.{stream}")
     names = ("hris", "lms", "assessment")
     switches = {f"kombo__using_{name}": False for name in names}
-    project = Project(tmp_path / "switched_off", copy.profile, switches)
+    project = DbtProject(tmp_path / "switched_off", copy.profile, switches)
 
     build = project.run("build")
 
@@ -93,9 +95,9 @@ def test_categories_can_be_switched_off(copy: PostgresCopy, tmp_path: Path) -> N
     assert not [name for name in models if any(part in name.split("_") for part in names)]
 
 
-def test_custom_fields_become_columns(kombo: Sandbox, copy: PostgresCopy, tmp_path: Path) -> None:
+def test_custom_fields_become_columns(copy: PostgresCopy, tmp_path: Path) -> None:
     variables = {"kombo__custom_fields": {"hris_employees": ["cost_center", "Büro Nr."]}}
-    project = Project(tmp_path / "custom_fields", copy.profile, variables)
+    project = DbtProject(tmp_path / "custom_fields", copy.profile, variables)
     employee = copy.rows("kombo", "hris_employees")[0]["id"]
     copy.execute(
         "UPDATE kombo.hris_employees SET custom_fields ="
@@ -122,7 +124,7 @@ def test_custom_fields_with_ambiguous_names_are_rejected(
     copy: PostgresCopy, tmp_path: Path, keys: list[str], problem: str
 ) -> None:
     variables = {"kombo__custom_fields": {"hris_employees": keys}}
-    project = Project(tmp_path / "custom_fields", copy.profile, variables)
+    project = DbtProject(tmp_path / "custom_fields", copy.profile, variables)
 
     parse = project.run("parse")
 
@@ -130,7 +132,7 @@ def test_custom_fields_with_ambiguous_names_are_rejected(
     assert problem in parse.output
 
 
-def test_columns_have_the_classes_of_personal_data(project: Project) -> None:
+def test_columns_have_the_classes_of_personal_data(project: DbtProject) -> None:
     assert project.run("parse").code == 0
 
     nodes = manifest(project)
@@ -144,7 +146,7 @@ def test_columns_have_the_classes_of_personal_data(project: Project) -> None:
 
 
 def test_rows_of_an_integration_can_be_deleted(
-    kombo: Sandbox, copy: PostgresCopy, project: Project
+    kombo: Sandbox, copy: PostgresCopy, project: DbtProject
 ) -> None:
     gone, *others = kombo.integration_ids
     before = Counter(row["integration_id"] for row in copy.rows("kombo", "ats_offers"))
@@ -165,7 +167,7 @@ def test_rows_of_an_integration_can_be_deleted(
 
 
 @pytest.mark.parametrize("value", ["personio:x", [], {}])
-def test_integrations_to_delete_must_be_a_list(project: Project, value: Any) -> None:
+def test_integrations_to_delete_must_be_a_list(project: DbtProject, value: Any) -> None:
     arguments = json.dumps({"integration_ids": value})
 
     purge = project.run("run-operation", "kombo_purge_integrations", "--args", arguments)
@@ -177,7 +179,7 @@ def test_integrations_to_delete_must_be_a_list(project: Project, value: Any) -> 
 def test_failing_tests_store_no_rows(copy: PostgresCopy, tmp_path: Path) -> None:
     """Whatever the user's project and the command line say."""
     config = {"data_tests": {"+store_failures": True}}
-    project = Project(tmp_path / "stored", copy.profile, config=config)
+    project = DbtProject(tmp_path / "stored", copy.profile, config=config)
     copy.execute("ALTER TABLE kombo.hris_employees DROP CONSTRAINT hris_employees_pkey")
     copy.execute("ALTER TABLE kombo.hris_employees ALTER id DROP NOT NULL")
     copy.execute(
@@ -197,7 +199,7 @@ def test_failing_tests_store_no_rows(copy: PostgresCopy, tmp_path: Path) -> None
     assert stored == [], schemas
 
 
-def test_missing_parents_are_warnings(copy: PostgresCopy, project: Project) -> None:
+def test_missing_parents_are_warnings(copy: PostgresCopy, project: DbtProject) -> None:
     job = copy.rows("kombo", "ats_applications")[0]["job_id"]
     copy.execute(f"DELETE FROM kombo.ats_jobs WHERE id = '{job}'")
 
@@ -209,7 +211,7 @@ def test_missing_parents_are_warnings(copy: PostgresCopy, project: Project) -> N
 
 
 def test_freshness_is_the_end_of_the_last_complete_reads(
-    kombo: Sandbox, copy: PostgresCopy, project: Project
+    kombo: Sandbox, copy: PostgresCopy, project: DbtProject
 ) -> None:
     first = kombo.integration_ids[0]
     outdated = "SET completed_at = completed_at - interval '4 days'"
@@ -227,7 +229,7 @@ def test_freshness_is_the_end_of_the_last_complete_reads(
     assert outdated_streams == {"ats_offers", "ats_tags", "sync_status"}
 
 
-def test_documentation_can_be_generated(project: Project) -> None:
+def test_documentation_can_be_generated(project: DbtProject) -> None:
     assert project.run("run", "--select", "staging").code == 0
 
     docs = project.run("docs", "generate")
@@ -243,14 +245,11 @@ def test_documentation_can_be_generated(project: Project) -> None:
     assert undocumented == []
 
 
-def test_time_in_stages_is_the_time_between_versions(
-    kombo: Sandbox, copy: PostgresCopy, tmp_path: Path
-) -> None:
-    project = Project(tmp_path / "history", copy.profile, {"kombo__stage_history": True})
+def test_time_in_stages_is_the_time_between_versions(copy: PostgresCopy, tmp_path: Path) -> None:
+    project = DbtProject(tmp_path / "history", copy.profile, {"kombo__stage_history": True})
     select = ["--select", "+kombo__application_stages"]
-    application, other = (
-        row for row in copy.rows("kombo", "ats_applications") if row["outcome"] == "PENDING"
-    )[:2]
+    rows = copy.rows("kombo", "ats_applications")
+    application, other = [row for row in rows if row["outcome"] == "PENDING"][:2]
     first, second = (row["id"] for row in copy.rows("kombo", "ats_application_stages")[:2])
 
     def change(id_: str, values: str, time: str) -> None:

@@ -1,28 +1,28 @@
-"""A user's dbt project that has installed the package."""
+"""A user's dbt project that has installed the package `dbt/`."""
 
 from __future__ import annotations
 
 import json
 import os
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from databases import DBT_BIN
-
 from harness import PROJECT
+from harness.processes import run
+
+DBT_BIN = PROJECT / ".cache/dbt-venv/bin"
 
 
 @dataclass(frozen=True)
-class Run:
+class DbtRun:
     """A run of dbt.
 
     Attributes:
         code: The exit status.
-        output: Standard output.
-        results: `target/run_results.json`: the name of a node -> its result.
+        output: Standard output and standard error.
+        results: `target/run_results.json`: the ID of a node -> its result.
     """
 
     code: int
@@ -34,7 +34,7 @@ class Run:
         return sorted(name for name, r in self.results.items() if r["status"] in statuses)
 
 
-class Project:
+class DbtProject:
     """A user's dbt project.
 
     Args:
@@ -70,22 +70,17 @@ class Project:
         deps = self.run("deps")
         assert deps.code == 0, deps.output
 
-    def run(self, *args: str) -> Run:
+    def run(self, *args: str) -> DbtRun:
         """Run a command of dbt."""
         results = self.folder / "target/run_results.json"
-        results.unlink(missing_ok=True)
-        environment = {**os.environ, "DO_NOT_TRACK": "1", "DBT_VERSION_CHECK": "false"}
-        ended = subprocess.run(
+        log = self.folder / "output"
+        for path in (results, log):
+            path.unlink(missing_ok=True)
+        code = run(
             [DBT_BIN / "dbt", "--no-version-check", "--no-use-colors", *args],
+            env={**os.environ, "DO_NOT_TRACK": "1"},
             cwd=self.folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
+            log=log,
         )
         found = json.loads(results.read_text())["results"] if results.exists() else []
-        return Run(
-            ended.returncode,
-            ended.stdout + ended.stderr,
-            {result["unique_id"]: result for result in found},
-        )
+        return DbtRun(code, log.read_text(), {result["unique_id"]: result for result in found})
