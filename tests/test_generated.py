@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.tap import run_tap
+from scripts.generate_dbt import MODELS, dbt_files, personal_classes
 from scripts.generate_docs import (
     MODEL,
     OTHER_JOINS,
@@ -96,3 +97,18 @@ def test_every_stream_is_on_one_page() -> None:
         assert [name for name in MODEL if f"\n## `{name}`\n" in text] == [
             name for name in MODEL if page_of(name) is page
         ]
+
+
+def test_dbt_models_belong_to_streams() -> None:
+    expected = {path for path, _ in dbt_files()}
+
+    found = {path for folder in ("staging", "deleted") for path in (MODELS / folder).iterdir()}
+
+    assert found <= expected
+    assert {f"stg_kombo__{name}.sql" for name in MODEL} <= {path.name for path in found}
+
+
+def test_personal_data_in_nested_fields_belongs_to_its_dbt_column() -> None:
+    assert personal_classes("hris_employees", "manager") == ["contact", "names"]
+    assert personal_classes("hris_absences", "type_id") == ["health_and_eeo"]
+    assert personal_classes("ats_jobs", "location") == []

@@ -5,7 +5,7 @@
 {% macro kombo_custom_fields(stream) %}
     {%- set names = ['custom_fields'] -%}
     {%- for key in var('kombo__custom_fields', {}).get(stream, []) -%}
-        {%- set name = 'custom_' ~ modules.re.sub('[^a-z0-9]+', '_', key | lower) -%}
+        {%- set name = 'custom_' ~ modules.re.sub('[^a-z0-9]+', '_', key | lower).strip('_') -%}
         {%- if name in names -%}
             {{ exceptions.raise_compiler_error("kombo__custom_fields: " ~ stream ~ ": " ~ key ~ " would be a second column " ~ name ~ ". Omit one of the two fields.") }}
         {%- endif -%}

@@ -109,7 +109,7 @@ def test_custom_fields_become_columns(copy: PostgresCopy, tmp_path: Path) -> Non
     assert run.code == 0, run.output
     rows = {row["id"]: row for row in copy.models("stg_kombo__hris_employees")}
     assert rows[employee]["custom_cost_center"] == "CC-1"
-    assert rows[employee]["custom_b_ro_nr_"] == "5"
+    assert rows[employee]["custom_b_ro_nr"] == "5"
 
 
 @pytest.mark.parametrize(
