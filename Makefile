@@ -68,7 +68,7 @@ test-recipes: $(INSTALLED) $(DAGSTER)/installed ## Run the recipes of docs/scali
 
 .PHONY: test-dbt
 test-dbt: $(INSTALLED) $(DBT_VENV)/installed $(LOADER)/installed ## Build the dbt package on PostgreSQL and DuckDB
-	@$(BIN)/pytest --numprocesses=0 dbt/system_tests $(ARGS)
+	@$(BIN)/pytest --dist=load dbt/system_tests $(ARGS)
 
 define create_environment
 	@echo "Installing into $(@D) ..."

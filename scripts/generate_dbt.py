@@ -338,7 +338,11 @@ def staging_properties(stream: str) -> Iterator[str]:
     yield f"  description: {json.dumps(STREAMS[stream], ensure_ascii=False)}"
     yield from key_test(stream)
     yield "  columns:"
-    references = {join.path[0]: join for join in joins(stream) if len(join.path) == 1}
+    references = {
+        join.path[0]: join
+        for join in joins(stream)
+        if len(join.path) == 1 and join.path != ("integration_id",)
+    }
     for name, schema in columns_of(stream).items():
         new = RENAMED.get((stream, name), name)
         yield from column(new, describe(name, schema), personal_classes(stream, name), "  ")
@@ -379,10 +383,6 @@ def deleted_properties(stream: str) -> Iterator[str]:
     yield from column("last_extracted_at", "When the record was last extracted.", [], "  ")
 
 
-NOT_STORED = "store_failures: false"
-"""Rows are not copied into a table of failures, whatever the user's project says"""
-
-
 def key_test(stream: str) -> Iterator[str]:
     """Yield the test of a primary key of several columns."""
     key = MODEL[stream].key
@@ -390,22 +390,21 @@ def key_test(stream: str) -> Iterator[str]:
         yield "  data_tests:"
         yield "  - kombo_unique_key:"
         yield f"      arguments: {{columns: [{', '.join(key)}]}}"
-        yield f"      config: {{{NOT_STORED}}}"
 
 
 def key_tests(stream: str, name: str) -> Iterator[str]:
     """Yield the tests of a column of a primary key."""
     if name in MODEL[stream].key:
         if MODEL[stream].key == (name,):
-            yield f"- unique: {{config: {{{NOT_STORED}}}}}"
-        yield f"- not_null: {{config: {{{NOT_STORED}}}}}"
+            yield "- unique"
+        yield "- kombo_not_null"
 
 
 def relationship(stream: str, name: str) -> list[str]:
     return [
         "- kombo_relationship:",
         f"    arguments: {{stream: {stream}, field: {name}}}",
-        f"    config: {{severity: warn, {NOT_STORED}}}",
+        "    config: {severity: warn}",
     ]
 
 
@@ -413,7 +412,7 @@ def accepted_values(values: Sequence[str]) -> list[str]:
     return [
         "- accepted_values:",
         f"    arguments: {{values: [{', '.join(values)}]}}",
-        f"    config: {{severity: warn, {NOT_STORED}}}",
+        "    config: {severity: warn}",
     ]
 
 
@@ -423,5 +422,5 @@ def accepted_range(low: int | None, high: int | None) -> list[str]:
     return [
         "- kombo_accepted_range:",
         f"    arguments: {{{arguments}}}",
-        f"    config: {{severity: warn, {NOT_STORED}}}",
+        "    config: {severity: warn}",
     ]

@@ -73,18 +73,8 @@
 {% endmacro %}
 
 
-{# Return the table of a stream, also of a category that is switched off; none if there is none. #}
-{% macro kombo_loaded_table(stream) %}
-    {{ return(load_relation(api.Relation.create(
-        database=var('kombo_database', target.database),
-        schema=var('kombo_schema', 'kombo'),
-        identifier=stream
-    ))) }}
-{% endmacro %}
-
-
-{% macro kombo_execute(statement) %}
+{% macro kombo_execute(sql) %}
     {% call statement('kombo', auto_begin=true) %}
-        {{ statement }}
+        {{ sql }}
     {% endcall %}
 {% endmacro %}

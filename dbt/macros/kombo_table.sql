@@ -4,7 +4,7 @@
 #}
 {% macro kombo_table(stream) %}
     {%- set table = source('kombo', stream) -%}
-    {%- if not execute or flags.INTROSPECT is false -%}
+    {%- if not kombo_can_query() -%}
         {{ return(table) }}
     {%- endif -%}
 
@@ -26,6 +26,23 @@
     {%- else -%}
         {{ table }}
     {%- endif -%}
+{% endmacro %}
+
+
+{# Return the table of a stream, also of a category that is switched off; none if there is none. #}
+{% macro kombo_loaded_table(stream) %}
+    {%- set table = api.Relation.create(
+        database=var('kombo_database', target.database),
+        schema=var('kombo_schema', 'kombo'),
+        identifier=stream
+    ) -%}
+    {{ return(load_relation(table) if kombo_can_query() else table) }}
+{% endmacro %}
+
+
+{# Return whether the database can be asked for tables: not by `dbt parse` and `--no-introspect`. #}
+{% macro kombo_can_query() %}
+    {{ return(execute and flags.INTROSPECT is not false) }}
 {% endmacro %}
 
 

@@ -176,8 +176,7 @@ def test_integrations_to_delete_must_be_a_list(project: DbtProject, value: Any) 
     assert "integration_ids: is not a list of integrations" in purge.output
 
 
-def test_failing_tests_store_no_rows(copy: PostgresCopy, tmp_path: Path) -> None:
-    """Whatever the user's project and the command line say."""
+def test_failures_that_are_stored_contain_only_ids(copy: PostgresCopy, tmp_path: Path) -> None:
     config = {"data_tests": {"+store_failures": True}}
     project = DbtProject(tmp_path / "stored", copy.profile, config=config)
     copy.execute("ALTER TABLE kombo.hris_employees DROP CONSTRAINT hris_employees_pkey")
@@ -187,16 +186,17 @@ def test_failing_tests_store_no_rows(copy: PostgresCopy, tmp_path: Path) -> None
         " _sdc_extracted_at) VALUES ('Jane', 500, 'personio:x', 'nobody', '2099-01-01')"
     )
 
-    build = project.run("build", "--store-failures", "--select", "+stg_kombo__hris_employees")
+    build = project.run("build", "--select", "+stg_kombo__hris_employees")
 
     failed = build.with_status("fail", "warn")
-    assert any("not_null_stg_kombo__hris_employees_id" in name for name in failed)
-    assert any("accepted_range_stg_kombo__hris_employees_weekly_hours" in name for name in failed)
-    assert any("relationship_stg_kombo__hris_employees_manager_id" in name for name in failed)
-    schemas = [r["nspname"] for r in copy.database.rows("SELECT nspname FROM pg_namespace")]
-    tables = copy.database.rows("SELECT schemaname, tablename FROM pg_tables")
-    stored = [t for t in tables if "dbt_test__audit" in t["schemaname"]]
-    assert stored == [], schemas
+    for test in ("not_null", "accepted_range", "relationship"):
+        assert any(f".kombo_{test}_stg_kombo__hris_employees" in name for name in failed)
+    audit = copy.database.rows("SELECT * FROM pg_tables WHERE schemaname ~ 'dbt_test__audit'")
+    stored = [row for t in audit for row in copy.rows(t["schemaname"], t["tablename"])]
+    assert {name for row in stored for name in row} <= {"id", "integration_id", "manager_id"}
+    assert len(stored) >= 3
+    assert "Jane" not in str(stored)
+    assert "500" not in str(stored)
 
 
 def test_missing_parents_are_warnings(copy: PostgresCopy, project: DbtProject) -> None:
@@ -205,7 +205,7 @@ def test_missing_parents_are_warnings(copy: PostgresCopy, project: DbtProject) -
 
     build = project.run("build", "--select", "+stg_kombo__ats_applications")
 
-    assert build.code == 0
+    assert build.code == 0, build.output
     [warning] = build.with_status("warn")
     assert "kombo_relationship_stg_kombo__ats_applications_job_id" in warning
 
@@ -226,7 +226,7 @@ def test_freshness_is_the_end_of_the_last_complete_reads(
     assert freshness.code != 0
     results = json.loads((project.folder / "target/sources.json").read_text())["results"]
     outdated_streams = {r["unique_id"].split(".")[-1] for r in results if r["status"] != "pass"}
-    assert outdated_streams == {"ats_offers", "ats_tags", "sync_status"}
+    assert outdated_streams == {"ats_offers", "ats_tags"}
 
 
 def test_documentation_can_be_generated(project: DbtProject) -> None:
@@ -257,7 +257,8 @@ def test_time_in_stages_is_the_time_between_versions(copy: PostgresCopy, tmp_pat
             f"UPDATE kombo.ats_applications SET {values}, changed_at = '{time}',"
             f" _sdc_extracted_at = _sdc_extracted_at + interval '1 second' WHERE id = '{id_}'"
         )
-        assert project.run("build", *select).code == 0
+        build = project.run("build", *select)
+        assert build.code == 0, build.output
 
     change(application["id"], f"current_stage_id = '{first}'", "2099-01-01")
     change(application["id"], "rejection_reason_name = 'None'", "2099-01-05")
