@@ -73,8 +73,10 @@
 {% endmacro %}
 
 
+{# Execute and commit a statement: dbt does not commit the statements of an operation. #}
 {% macro kombo_execute(sql) %}
     {% call statement('kombo', auto_begin=true) %}
         {{ sql }}
     {% endcall %}
+    {% do adapter.commit() %}
 {% endmacro %}
