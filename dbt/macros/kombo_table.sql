@@ -9,7 +9,9 @@
     {%- endif -%}
 
     {%- set found = [] -%}
-    {%- if load_relation(table) -%}
+    {%- if not load_relation(table) -%}
+        {%- do kombo_check_schema() -%}
+    {%- else -%}
         {%- set found = adapter.get_columns_in_relation(table) | map(attribute='name') | map('lower') | list -%}
     {%- endif -%}
     {%- set missing = [] -%}
@@ -37,6 +39,18 @@
         identifier=stream
     ) -%}
     {{ return(load_relation(table) if kombo_can_query() else table) }}
+{% endmacro %}
+
+
+{# Raise an error if there is no table of any stream: then all models would be empty. #}
+{% macro kombo_check_schema() %}
+    {%- for stream in kombo_keys() if kombo_loaded_table(stream) -%}
+        {{ return(none) }}
+    {%- endfor -%}
+    {{ exceptions.raise_compiler_error(
+        "kombo_schema: " ~ var('kombo_schema', 'kombo') ~ " in the database " ~ var('kombo_database', target.database)
+        ~ " has no tables of tap-kombo. Set kombo_schema and kombo_database to those that the loader writes to."
+    ) }}
 {% endmacro %}
 
 

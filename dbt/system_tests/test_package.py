@@ -52,6 +52,15 @@ def test_builds_with_half_of_the_tables(copy: PostgresCopy, project: DbtProject,
     assert sum(rows.values()) > 100
 
 
+def test_a_schema_without_any_table_is_rejected(copy: PostgresCopy, tmp_path: Path) -> None:
+    project = DbtProject(tmp_path / "elsewhere", copy.profile, {"kombo_schema": "nowhere"})
+
+    run = project.run("run", "--select", "stg_kombo__sync_status")
+
+    assert run.code != 0
+    assert "kombo_schema: nowhere in the database postgres has no tables" in run.output
+
+
 def test_deselected_columns_are_null(
     kombo: Sandbox, copy: PostgresCopy, project: DbtProject
 ) -> None:
