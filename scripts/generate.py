@@ -200,10 +200,15 @@ def other_failures_table() -> str:
 
 def failures_table(header: str, rules: Mapping[str, Rule]) -> str:
     rows = [
-        (failure, REACTIONS[rule.action].format(scope=rule.scope.value), rule.advice)
+        (
+            failure,
+            REACTIONS[rule.action].format(scope=rule.scope.value),
+            "" if rule.action is Action.SKIP else f"`{rule.failure_type.value}`",
+            rule.advice,
+        )
         for failure, rule in rules.items()
     ]
-    return table((header, "The tap", "Advice"), rows)
+    return table((header, "The tap", "Type", "Advice"), rows)
 
 
 def classes_table() -> str:
