@@ -323,3 +323,20 @@ def state_with_bookmark(bookmark: str, integration_ids: Iterable[str]) -> dict[s
         for integration_id in integration_ids
     ]
     return {"bookmarks": {"ats_offers": {"partitions": partitions}}}
+
+
+def log_config(folder: Path, **more: Any) -> str:
+    """Write a configuration with which the log is JSON, and return its path."""
+    path = folder / "logging.json"
+    path.write_text(
+        json.dumps(
+            {
+                "version": 1,
+                "formatters": {"json": {"()": "singer_sdk.logging.StructuredFormatter"}},
+                "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+                "root": {"level": "INFO", "handlers": ["stderr"]},
+                **more,
+            }
+        )
+    )
+    return str(path)
