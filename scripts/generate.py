@@ -203,7 +203,7 @@ def failures_table(header: str, rules: Mapping[str, Rule]) -> str:
         (
             failure,
             REACTIONS[rule.action].format(scope=rule.scope.value),
-            "" if rule.action is Action.SKIP else f"`{rule.failure_type.value}`",
+            "" if rule.action is Action.SKIP else rule.failure_type.name.lower(),
             rule.advice,
         )
         for failure, rule in rules.items()
