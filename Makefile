@@ -97,6 +97,16 @@ bench: $(INSTALLED) $(TAP)/installed $(AIRBYTE)/installed $(DLT)/installed ## Co
 	@$(BIN)/uv pip install --quiet --group benchmarks
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+DIST ?= dist
+
+.PHONY: build
+build: $(INSTALLED) ## Build the distributions into DIST=dist, and check their descriptions
+	@rm -rf $(DIST)
+	@for project in . packages/*; do \
+		$(BIN)/uv build --quiet --out-dir $(DIST) $$project || exit 1; \
+	done
+	@$(BIN)/twine check --strict $(DIST)/*.whl $(DIST)/*.tar.gz
+
 .PHONY: lint
 lint: $(INSTALLED) ## Check style and types
 	@$(BIN)/ruff check
