@@ -1,18 +1,16 @@
 """Write the files and sections that repeat facts from the code.
 
-`catalog.json`, `meltanohub` and `docs/streams` are generated completely; `meltano.yml`, `README.md`
-and other pages of `docs` have generated sections. `make generate` writes them. With `--check`, nothing is
-written and stale files are listed.
+`catalog.json`, `meltanohub` and `docs/streams` are generated completely; `meltano.yml`,
+`airbyte/metadata.yaml`, `README.md` and other pages of `docs` have generated sections.
+`make generate` writes them. With `--check`, nothing is written and stale files are listed.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 import textwrap
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,14 +19,12 @@ import msgspec
 from singer_sdk.helpers.capabilities import FLATTENING_CONFIG, STREAM_MAPS_CONFIG
 
 from scripts.generate_docs import code, common_columns_table, pages, streams_table, table
+from scripts.release_notes import CHANGELOG, current_version
+from scripts.repository import HOME, PROJECT, ROOT
 from tap_kombo import errors, masking
 from tap_kombo.errors import Action, Rule
 from tap_kombo.settings import SCHEMA
 from tap_kombo.tap import TapKombo
-
-ROOT = Path(__file__).parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-HOME: str = PROJECT["project"]["urls"]["Repository"]
 
 KINDS = {"integer": "integer", "boolean": "boolean", "array": "array", "object": "object"}
 """JSON type -> Meltano's kind of setting; all others are strings"""
@@ -132,10 +128,9 @@ def meltano_kind(schema: Mapping[str, Any]) -> str:
 
 
 def definition_file(definition: Mapping[str, Any]) -> str:
-    """Build a file for `meltano add --from-ref`, with the order of keys that MeltanoHub requires."""
-    return "# Written by `make generate`.\n" + msgspec.yaml.encode(
-        definition, order="sorted"
-    ).decode("utf-8")
+    """Build a file for `meltano add --from-ref`, with its keys in MeltanoHub's order."""
+    content = msgspec.yaml.encode(definition, order="sorted").decode()
+    return f"# Written by `make generate`.\n{content}"
 
 
 def tap_definition() -> dict[str, Any]:
@@ -145,7 +140,7 @@ def tap_definition() -> dict[str, Any]:
         "namespace": "tap_kombo",
         "variant": "tap-kombo",
         "label": "Kombo",
-        "description": PROJECT["project"]["description"],
+        "description": PROJECT["description"],
         "domain_url": "https://www.kombo.dev",
         "docs": f"{HOME}#readme",
         "repo": HOME,
@@ -191,6 +186,10 @@ def meltano_setting(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     if "description" in schema:
         setting["description"] = " ".join(schema["description"].split())
     return setting
+
+
+def image_tag() -> str:
+    return current_version(CHANGELOG.read_text())
 
 
 def settings_table() -> str:
@@ -265,6 +264,7 @@ def marked(path: str, name: str, build: Callable[[], str]) -> Section:
 SECTIONS = (
     marked("meltano.yml", "settings", meltano_settings),
     marked("README.md", "settings", settings_table),
+    Section("airbyte/metadata.yaml", "dockerImageTag: ", "\n", image_tag),
     marked("docs/streams.md", "streams", streams_table),
     marked("docs/streams.md", "common columns", common_columns_table),
     marked("docs/privacy.md", "classes", classes_table),
