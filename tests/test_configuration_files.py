@@ -17,6 +17,7 @@ import msgspec
 import pytest
 
 from harness import PROJECT
+from scripts.repository import HOME
 
 BIN = Path(sys.executable).parent
 
@@ -51,6 +52,16 @@ def test_file_is_valid(schema: str, pattern: str) -> None:
     paths = sorted(map(str, PROJECT.glob(pattern)))
 
     run("check-jsonschema", "--builtin-schema", f"vendor.{schema}", *paths)
+
+
+def test_every_url_of_the_repository_is_that_of_the_project() -> None:
+    url = re.compile(r"https://(?:raw\.githubusercontent|github)\.com/[\w-]+/tap-kombo\b")
+    patterns = ("*.md", "*.toml", "*.yml", "packages/*/*.*", "meltanohub/*.yml", ".github/**/*.*")
+    paths = [path for pattern in patterns for path in PROJECT.glob(pattern)]
+
+    found = {match for path in paths for match in url.findall(path.read_text())}
+
+    assert found == {HOME, HOME.replace("github.com", "raw.githubusercontent.com")}
 
 
 def test_release_publishes_every_distribution_and_image() -> None:

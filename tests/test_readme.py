@@ -20,7 +20,12 @@ from scripts.repository import RAW, ROOT, local_links
 
 BIN = Path(sys.executable).parent
 README = (ROOT / "README.md").read_text()
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    ROOT / "SECURITY.md",
+]
 DOCUMENTS += sorted((ROOT / "docs").glob("*.md"))
 SANDBOX_DOCUMENTS = [ROOT / "docs/sandbox.md", ROOT / "packages/kombo-sandbox/README.md"]
 
@@ -47,18 +52,21 @@ def meltano_project(
 ) -> Path:
     """The README's Meltano project, after its commands."""
     folder = tmp_path_factory.mktemp("meltano")
-    run_uv("build", "--quiet", "--wheel", "--out-dir", str(folder / "dist"), str(ROOT))
+    in_checkout, elsewhere = block("sh", "make build").splitlines()
+    assert f"HUB={RAW}meltanohub " in elsewhere
+    assert "UV_FIND_LINKS=$PWD/dist" in in_checkout
+    in_checkout = in_checkout.replace("$PWD/dist", "$DIST")
     commands = for_sandbox(block("sh", "meltano run"), sandbox)
     assert POSTGRES_URL in commands
-    commands = commands.replace(POSTGRES_URL, f"'{database.url}'").replace(RAW, f"{ROOT}/")
+    commands = commands.replace(POSTGRES_URL, f"'{database.url}'")
     env = {
+        "DIST": str(folder / "dist"),
         "TAP_KOMBO_API_URL": sandbox.url,
-        "UV_FIND_LINKS": str(folder / "dist"),
         "UV_CONSTRAINT": str(ROOT / "constraints.txt"),
         "MELTANO_CLI_DISABLE_VERSION_CHECK": "true",
         "MELTANO_SEND_ANONYMOUS_USAGE_STATS": "false",
     }
-    shell(commands, folder, env)
+    shell(f"{in_checkout}\ncd {folder}\n{commands}", ROOT, env)
     return folder / "kombo-project"
 
 
