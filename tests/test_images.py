@@ -1,4 +1,4 @@
-"""The container images: the steps of the Dockerfile, run in folders of this machine."""
+"""The container images: the steps of the Dockerfiles, run in folders of this machine."""
 
 from __future__ import annotations
 
@@ -15,34 +15,33 @@ import pytest
 
 from harness import PROJECT
 
-Step = tuple[str, str]
-PREFIX = "/opt/kombo"
+ENVIRONMENT = "/opt/kombo"
+TAP, SOURCE = "Dockerfile", "airbyte/Dockerfile"
+USERS = {TAP: "kombo", SOURCE: "airbyte"}
 
 
-def stages() -> dict[str, list[Step]]:
-    """Return the instructions and their arguments by stage; the first one is FROM."""
-    steps = re.findall(r"(?m)^([A-Z]+) (.+)$", (PROJECT / "Dockerfile").read_text())
-    starts = [index for index, (name, _) in enumerate(steps) if name == "FROM"]
-    parts = [steps[start:end] for start, end in zip(starts, [*starts[1:], None], strict=True)]
-    return {steps[0][1].split()[-1]: steps for steps in parts}
+def steps(dockerfile: str) -> list[tuple[str, str]]:
+    """Return the instructions of a Dockerfile with their arguments."""
+    return re.findall(r"(?m)^([A-Z]+) (.+)$", (PROJECT / dockerfile).read_text())
 
 
-STAGES = stages()
+def arguments(dockerfile: str, instruction: str) -> list[str]:
+    return [text for name, text in steps(dockerfile) if name == instruction]
 
 
-def arguments(stage: str, instruction: str) -> list[str]:
-    return [text for name, text in STAGES[stage] if name == instruction]
+def installation(dockerfile: str) -> list[tuple[str, str]]:
+    return [step for step in steps(dockerfile)[2:] if step[0] in {"COPY", "RUN"}]
 
 
 @pytest.fixture(scope="module")
-def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the image's environment, after all steps of the first stage.
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The environment that the images install.
 
     Each step runs as it is written, with another path of the environment, and in a folder with no
     other files than those that the image has copied.
     """
     folder = tmp_path_factory.mktemp("image")
-    build, prefix, tools = folder / "build", folder / "kombo", folder / "tools"
+    build, environment, tools = folder / "build", folder / "kombo", folder / "tools"
     build.mkdir()
     env = {
         "PATH": f"{tools / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -50,60 +49,58 @@ def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "UV_PYTHON": sys.executable,
     }
-    for name, text in STAGES["installation"]:
+    for name, text in installation(TAP):
         if name == "COPY":
             *sources, target = shlex.split(text)
             for source in sources:
                 copy(PROJECT / source, build / target / ("" if len(sources) == 1 else source))
-        elif name == "RUN":
-            shell(text.replace(PREFIX, str(prefix)), build, env)
-    return prefix
+        else:
+            # The next test has uv's cache.
+            command = text.replace(ENVIRONMENT, str(environment)).replace("--no-cache ", "")
+            shell(command, build, env)
+    return environment
 
 
-def test_image_has_the_tap_and_the_source_without_development_packages(prefix: Path) -> None:
-    commands = {path.name for path in (prefix / "bin").iterdir()}
+def test_both_images_have_the_same_installation() -> None:
+    assert installation(SOURCE) == installation(TAP)
+
+
+def test_image_has_the_tap_and_the_source_without_development_packages(environment: Path) -> None:
+    commands = {path.name for path in (environment / "bin").iterdir()}
 
     assert {"tap-kombo", "source-kombo"} <= commands
     assert not commands & {"kombo-sandbox", "meltano", "pytest", "uv", "pip"}
 
 
-def test_default_image_starts_the_tap(prefix: Path) -> None:
-    assert [*STAGES][-1] == "tap-kombo"
-
-    catalog = start("tap-kombo", prefix, "--discover")
-
-    assert catalog == (PROJECT / "catalog.json").read_text()
+def test_image_of_the_tap_starts_the_tap(environment: Path) -> None:
+    assert start(TAP, environment, "--discover") == (PROJECT / "catalog.json").read_text()
 
 
-def test_image_of_airbyte_starts_the_source(prefix: Path) -> None:
-    [entry_point] = arguments("source-kombo", "ENTRYPOINT")
+def test_image_of_airbyte_starts_the_source(environment: Path) -> None:
+    [entry_point] = arguments(SOURCE, "ENTRYPOINT")
 
-    spec = json.loads(start("source-kombo", prefix, "spec"))
+    spec = json.loads(start(SOURCE, environment, "spec"))
 
     assert spec["type"] == "SPEC"
     command = " ".join(json.loads(entry_point))
-    assert arguments("source-kombo", "ENV") == [f"AIRBYTE_ENTRYPOINT={command}"]
+    assert arguments(SOURCE, "ENV") == [f"AIRBYTE_ENTRYPOINT={command}"]
 
 
-@pytest.mark.parametrize("stage", ["source-kombo", "tap-kombo"])
-def test_image_is_slim_and_its_user_is_not_root(stage: str) -> None:
-    [base] = arguments(stage, "FROM")
-    [image] = arguments("base", "FROM")
-    [user] = arguments("base", "USER")
+@pytest.mark.parametrize("dockerfile", [TAP, SOURCE])
+def test_image_is_slim_and_its_user_is_not_root(dockerfile: str) -> None:
+    [image] = arguments(dockerfile, "FROM")
+    user = USERS[dockerfile]
 
-    assert base.startswith("base AS ")
-    assert image.split(" ")[0].endswith("-slim")
-    assert arguments("base", "COPY") == [f"--from=installation {PREFIX} {PREFIX}"]
-    assert arguments("base", "RUN") == [f"useradd --create-home --uid 1000 {user}"]
+    assert image.endswith("-slim")
+    assert steps(dockerfile)[1] == ("RUN", f"useradd --create-home --uid 1000 {user}")
+    assert arguments(dockerfile, "USER") == [user]
 
 
-def start(stage: str, prefix: Path, *args: str) -> str:
+def start(dockerfile: str, environment: Path, *args: str) -> str:
     """Start the entry point of an image, and return its output."""
-    [path] = arguments("base", "ENV")
-    [entry_point] = arguments(stage, "ENTRYPOINT")
-    command = [part.replace(PREFIX, str(prefix)) for part in json.loads(entry_point)]
-    assignment = path.replace(PREFIX, str(prefix)).replace("$PATH", os.environ["PATH"])
-    return shell(f"export {assignment}; {shlex.join([*command, *args])}", prefix, {})
+    [entry_point] = arguments(dockerfile, "ENTRYPOINT")
+    command = [part.replace(ENVIRONMENT, str(environment)) for part in json.loads(entry_point)]
+    return shell(shlex.join([*command, *args]), environment, {})
 
 
 def copy(source: Path, target: Path) -> None:
