@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -193,23 +194,70 @@ def test_documented_log_format_contains_the_documented_result(
 
 def test_tap_reads_the_settings_written_by_the_sandbox(tmp_path: Path) -> None:
     document = (ROOT / "docs/sandbox.md").read_text()
-    serve = re.search(r"(?m)^kombo-sandbox (serve .*)$", document)
-    assert serve
-    with subprocess.Popen(
-        [BIN / "kombo-sandbox", *serve[1].split(), "--port=0"],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-    ) as process:
-        assert process.stdout
-        process.stdout.readline()
-        try:
-            shell(block("sh", "tap-kombo --config config.json --test", document), tmp_path)
-        finally:
-            process.terminate()
+
+    with serving(document, tmp_path):
+        shell(block("sh", "tap-kombo --config config.json --test", document), tmp_path)
 
     messages = (tmp_path / "messages.jsonl").read_text().splitlines()
     streams = {json.loads(message).get("stream") for message in messages}
     assert {"ats_offers", "hris_employees"} <= streams
+
+
+def test_guide_to_the_first_syncs_shows_their_results(
+    target_jsonl: dict[str, str], tmp_path: Path
+) -> None:
+    document = (ROOT / "docs/getting-started.md").read_text()
+    second = block("sh", "kombo-sandbox change", document)
+
+    with serving(document, tmp_path) as url:
+        log = shell(block("sh", "touch states.jsonl", document), tmp_path, target_jsonl).stderr
+        first_files = set(tmp_path.glob("*.jsonl"))
+        shell(with_url(second, url), tmp_path, target_jsonl)
+
+    for line in block("", "streams synced", document).splitlines():
+        assert line.partition(" in ")[0] in log
+    new = {
+        path.name.partition("-")[0]: [json.loads(line) for line in path.read_text().splitlines()]
+        for path in set(tmp_path.glob("*.jsonl")) - first_files
+    }
+    assert (len(new["ats_offers"]), len(new["ats_applications"])) == (3, 3)
+    [deleted] = new["hris_employees"]
+    assert deleted["_sdc_deleted_at"]
+
+
+def test_documented_pipe_into_postgresql_works(
+    sandbox: Sandbox, database: Postgres, tmp_path: Path
+) -> None:
+    document = (ROOT / "docs/loaders.md").read_text()
+    write_config(tmp_path, sandbox)
+    target = json.loads(block("json", "sqlalchemy_url", document))
+    (tmp_path / "target.json").write_text(json.dumps(target | {"sqlalchemy_url": database.url}))
+
+    shell(block("sh", "target-postgres --config", document), tmp_path)
+
+    rows = database.table(target["default_target_schema"], "ats_offers")
+    assert len(rows) == len(sandbox.records("ats_offers"))
+
+
+def test_documented_masking_hides_names(sandbox: Sandbox, tmp_path: Path) -> None:
+    document = (ROOT / "docs/privacy.md").read_text()
+    preset, sync = block("sh", "--masking >", document).splitlines()
+    write_config(tmp_path, sandbox)
+    (tmp_path / "catalog.json").write_text((ROOT / "catalog.json").read_text())
+
+    shell(preset, tmp_path)
+    masking = tmp_path / "masking.json"
+    masking.write_text(masking.read_text().replace("${MASKING_SALT}", "a long random string"))
+    output = shell(sync, tmp_path).stdout
+
+    messages = map(json.loads, output.splitlines())
+    emitted = {
+        message["record"]["last_name"]
+        for message in messages
+        if message["type"] == "RECORD" and message["stream"] == "ats_candidates"
+    }
+    assert emitted
+    assert emitted.isdisjoint(record["last_name"] for record in sandbox.records("ats_candidates"))
 
 
 @pytest.mark.parametrize("document", SANDBOX_DOCUMENTS, ids=lambda path: path.name)
@@ -217,7 +265,30 @@ def test_sandbox_commands_work(sandbox: Sandbox, tmp_path: Path, document: Path)
     commands = block("sh", "kombo-sandbox change", document.read_text())
     commands = commands.replace("hris_employees", "ats_jobs")  # this sandbox is an ATS
 
-    shell(re.sub(r"(?m)^(kombo-sandbox \S+)", rf"\1 --url {sandbox.url}", commands), tmp_path)
+    shell(with_url(commands, sandbox.url), tmp_path)
+
+
+@contextmanager
+def serving(document: str, folder: Path) -> Iterator[str]:
+    """Run the documented sandbox, which writes the settings of the tap, and yield its URL."""
+    serve = re.search(r"(?m)^kombo-sandbox (serve .*--write-config.*)$", document)
+    assert serve
+    with subprocess.Popen(
+        [BIN / "kombo-sandbox", *serve[1].split(), "--port=0"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout
+        process.stdout.readline()
+        try:
+            yield json.loads((folder / "config.json").read_text())["api_url"]
+        finally:
+            process.terminate()
+
+
+def with_url(commands: str, url: str) -> str:
+    """Send the commands of the sandbox to another one than the default."""
+    return re.sub(r"(?m)^(kombo-sandbox \S+)", rf"\1 --url {url}", commands)
 
 
 def block(language: str, text: str, document: str = README) -> str:
