@@ -49,6 +49,7 @@ DAGSTER := .cache/dagster-venv
 TAP := .cache/benchmarks/tap
 AIRBYTE := .cache/benchmarks/airbyte
 DLT := .cache/benchmarks/dlt
+LOADERS := $(patsubst loaders/environments/%.in,.cache/loaders/%/installed,$(wildcard loaders/environments/*.in))
 
 .PHONY: test-airflow
 test-airflow: $(INSTALLED) $(AIRFLOW)/installed ## Sync 200 integrations on Airflow with two workers, and lose one
@@ -59,6 +60,10 @@ test-airflow: $(INSTALLED) $(AIRFLOW)/installed ## Sync 200 integrations on Airf
 .PHONY: test-airbyte
 test-airbyte: $(INSTALLED) $(AIRBYTE)/installed ## Read source-kombo into DuckDB with PyAirbyte
 	@$(BIN)/pytest --numprocesses=0 airbyte/system_tests $(ARGS)
+
+.PHONY: test-loaders
+test-loaders: $(INSTALLED) $(LOADERS) ## Load all streams with other loaders; with ARGS="-k duckdb", one
+	@$(BIN)/pytest --numprocesses=0 loaders $(ARGS)
 
 .PHONY: test-recipes
 test-recipes: $(INSTALLED) $(DAGSTER)/installed ## Run the recipes of docs/scaling.md: cron, Dagster, Kubernetes
@@ -76,6 +81,10 @@ $(AIRFLOW)/installed $(DAGSTER)/installed: .cache/%-venv/installed: $(SHARDS)/sy
 	@touch $@
 
 $(AIRBYTE)/installed $(DLT)/installed: .cache/benchmarks/%/installed: benchmarks/environments/%.txt | $(INSTALLED)
+	$(call create_environment,$<,--requirement $(<:.txt=.in))
+	@touch $@
+
+$(LOADERS): .cache/loaders/%/installed: loaders/environments/%.txt | $(INSTALLED)
 	$(call create_environment,$<,--requirement $(<:.txt=.in))
 	@touch $@
 
@@ -149,9 +158,9 @@ constraints: $(INSTALLED) ## Update constraints.txt to the newest versions
 			$(SHARDS)/system_tests/$$part.in $(SHARDS)/pyproject.toml \
 			--output-file $(SHARDS)/system_tests/$$part.txt || exit 1; \
 	done
-	@for peer in airbyte dlt; do \
-		UV_CONSTRAINT= $(BIN)/uv pip compile $(NEWEST) benchmarks/environments/$$peer.in \
-			--output-file benchmarks/environments/$$peer.txt || exit 1; \
+	@for part in benchmarks/environments/airbyte benchmarks/environments/dlt \
+		$(basename $(wildcard loaders/environments/*.in)); do \
+		UV_CONSTRAINT= $(BIN)/uv pip compile $(NEWEST) $$part.in --output-file $$part.txt || exit 1; \
 	done
 
 .PHONY: clean

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from unittest import mock
 
 import time_machine
@@ -167,6 +167,7 @@ def tap_process(
     catalog: Any = None,
     env: Mapping[str, str] | None = None,
     stdout: int = subprocess.PIPE,
+    stderr: int | IO[bytes] = subprocess.PIPE,
     command: Sequence[str] = (TAP,),
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start the tap in a new process, which is killed when the block ends."""
@@ -175,7 +176,7 @@ def tap_process(
         process = subprocess.Popen(
             [*command, *arguments],
             stdout=stdout,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             env={**os.environ, **MEASURED, **(env or {})},
             cwd=folder,
             bufsize=0,

@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 import msgspec
 from singer_sdk.helpers.capabilities import FLATTENING_CONFIG, STREAM_MAPS_CONFIG
 
+from loaders.faults import FAULTS
+from loaders.table import LOADERS, RESULTS, Loader
 from scripts.generate_docs import code, common_columns_table, pages, streams_table, table
 from scripts.release_notes import CHANGELOG, current_version
 from scripts.repository import HOME, PROJECT, ROOT
@@ -254,6 +256,35 @@ def classes_table() -> str:
     return table(("Class", "Content", "Hashed", "Null"), rows)
 
 
+def loaders_table() -> str:
+    rows = [
+        (
+            loader.name,
+            loader.version,
+            RESULTS[loader.result],
+            loader.nested or "—",
+            loader_settings(loader) or "—",
+            loader_faults(loader) or "none",
+        )
+        for loader in LOADERS
+    ]
+    return table(("Loader", "Version", "Result", "Nested values", "Settings", "Known faults"), rows)
+
+
+def loader_settings(loader: Loader) -> str:
+    own = [f"`{name}: {json.dumps(value)}`" for name, value in loader.settings.items()]
+    taps = [f"`{name}: {json.dumps(value)}`" for name, value in loader.tap_settings.items()]
+    return ", ".join(own) + (f"; of the tap: {', '.join(taps)}" if taps else "")
+
+
+def loader_faults(loader: Loader) -> str:
+    sentences = [FAULTS[name].sentence for name in loader.faults]
+    sentences += [f"An {value} stops the load." for value in loader.stops_at]
+    if loader.unflattened:
+        sentences.append(f"Without flattening, {loader.unflattened}.")
+    return " ".join([*sentences, loader.note]).strip()
+
+
 def marked(path: str, name: str, build: Callable[[], str]) -> Section:
     """Describe a section between two comments."""
     comment = "    # {}\n" if path.endswith(".yml") else "<!-- {} -->\n"
@@ -268,6 +299,7 @@ SECTIONS = (
     marked("docs/streams.md", "streams", streams_table),
     marked("docs/streams.md", "common columns", common_columns_table),
     marked("docs/privacy.md", "classes", classes_table),
+    marked("docs/loaders.md", "loaders", loaders_table),
     marked("docs/errors.md", "codes", codes_table),
     marked("docs/errors.md", "statuses", statuses_table),
     marked("docs/errors.md", "other failures", other_failures_table),

@@ -1,0 +1,219 @@
+"""Syncs of the sandbox with a loader, and the comparison of its rows with Kombo's records."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, time
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from harness import PROJECT
+from harness.comparison import (
+    Difference,
+    Record,
+    Row,
+    Table,
+    column_value,
+    differences,
+    records_of,
+    tables,
+)
+from harness.tap import settings_for, tap_process
+from kombo_sandbox import Sandbox
+from loaders.faults import FAULTS
+from loaders.stores import ENVIRONMENTS, STORES, Place, Rows, parsed
+from loaders.table import Loader
+
+Schema = Mapping[str, Any]
+
+TIMEOUT = 300.0
+"""Seconds until a loader counts as hung"""
+
+SEPARATOR = "__"
+"""Between the names in a flattened column"""
+
+
+@dataclass(frozen=True)
+class Load:
+    """A loader and its place, into which the sandbox can be synced repeatedly.
+
+    Attributes:
+        loader: The loader.
+        sandbox: The sandbox.
+        place: The loader's place.
+        folder: For settings, states and logs.
+    """
+
+    loader: Loader
+    sandbox: Sandbox
+    place: Place
+    folder: Path
+
+    def run(self) -> tuple[int, int]:
+        """Sync from the loader's last state; returns the exit statuses of tap and loader."""
+        config = self.folder / "loader.json"
+        config.write_text(json.dumps(self.loader.config(self.place.names)))
+        command: list[str | Path] = [
+            ENVIRONMENTS / self.loader.environment / "bin" / self.loader.command,
+            "--config",
+            config,
+        ]
+        settings = settings_for(self.sandbox, page_size=5, **self.loader.tap_settings)
+        with (
+            self._log.open("ab") as log,
+            self._states.open("ab") as states,
+            tap_process(settings, state=self._state(), stderr=log) as tap,
+        ):
+            assert tap.stdout
+            loader = subprocess.run(
+                command,
+                stdin=tap.stdout,
+                stdout=states,
+                stderr=log,
+                cwd=self.folder,
+                timeout=TIMEOUT,
+                check=False,
+            )
+            # With the pipe closed, the tap notices that the loader has ended.
+            tap.stdout.close()
+            return tap.wait(TIMEOUT), loader.returncode
+
+    def rows(self) -> Rows:
+        """Read the rows of all tables."""
+        return STORES[self.loader.store](self.place)
+
+    def differences(self, rows: Rows, faults: Collection[str] | None = None) -> list[Difference]:
+        """Compare rows with the sandbox's records.
+
+        Args:
+            rows: The rows of each table.
+            faults: The faults that are expected; by default those of the loader.
+        """
+        depth = self.loader.tap_settings.get("flattening_max_depth", 0)
+        row_of = partial(expected_row, depth, self.loader.faults if faults is None else faults)
+        return [
+            difference
+            for table in tables(PROJECT / "catalog.json")
+            for difference in differences(
+                table,
+                self._records(table),
+                decoded_rows(flat(table, depth), rows.get(table.name, [])),
+                row_of,
+            )
+        ]
+
+    def _records(self, table: Table) -> dict[str, list[Record]]:
+        found = records_of(self.sandbox, table)
+        if self.loader.result != "deletes":
+            return found
+        return {
+            name: [record for record in records if not record.get("remote_deleted_at")]
+            for name, records in found.items()
+        }
+
+    @property
+    def log(self) -> str:
+        """The logs of all syncs."""
+        return self._log.read_text("utf-8", errors="replace")
+
+    @property
+    def _log(self) -> Path:
+        return self.folder / "log"
+
+    @property
+    def _states(self) -> Path:
+        return self.folder / "states.jsonl"
+
+    def _state(self) -> Any:
+        lines = self._states.read_text().splitlines() if self._states.exists() else []
+        return json.loads(lines[-1]) if lines else None
+
+
+def flat(table: Table, depth: int) -> Table:
+    """Return a table with a column for each field of nested objects, down to a depth."""
+    return replace(table, columns=dict(_flat_columns(table.columns, depth)))
+
+
+def _flat_columns(columns: Mapping[str, Schema], depth: int) -> Iterator[tuple[str, Schema]]:
+    for name, schema in columns.items():
+        if depth and "array" not in schema["type"] and schema.get("properties"):
+            for inner, found in _flat_columns(schema["properties"], depth - 1):
+                yield f"{name}{SEPARATOR}{inner}", found
+        else:
+            yield name, schema
+
+
+def expected_row(depth: int, faults: Collection[str], table: Table, record: Record) -> Row:
+    """Return the row that a RECORD becomes, flattened to a depth, in a loader with faults."""
+    row = {}
+    for name, schema in flat(table, depth).columns.items():
+        value = column_value(_at(record, name.split(SEPARATOR) if depth else [name]), schema)
+        if depth and isinstance(value, int | Decimal) and "string" in schema["type"]:
+            value = str(value)
+        for fault in faults:
+            value = FAULTS[fault].change(value, name, schema)
+        row[name] = value
+    return row
+
+
+def _at(value: Any, path: list[str]) -> Any:
+    for name in path:
+        value = value and value.get(name)
+    return value
+
+
+def decoded_rows(table: Table, rows: list[Row]) -> list[Row]:
+    """Return stored rows with the values that the comparison expects."""
+    return [
+        {
+            name: decoded(value, table.columns[name]) if name in table.columns else value
+            for name, value in row.items()
+        }
+        for row in rows
+    ]
+
+
+BOOLEANS = {"0": False, "1": True, "False": False, "True": True}
+
+
+def decoded(value: Any, schema: Schema) -> Any:
+    """Return a stored value as the comparison expects it, whatever form the store has for it.
+
+    A value that does not fit its schema stays as it is, and differs.
+    """
+    with contextlib.suppress(ValueError, ArithmeticError):
+        return value if value is None else _decoded(value, schema)
+    return value
+
+
+def _decoded(value: Any, schema: Schema) -> Any:
+    types = {schema["type"]} if isinstance(schema["type"], str) else {*schema["type"]} - {"null"}
+    if not types.isdisjoint({"array", "object"}):
+        nested = parsed(value) if isinstance(value, str) else value
+        is_list = isinstance(nested, list) and types == {"array"}
+        return [decoded(item, schema["items"]) for item in nested] if is_list else nested
+    if "format" in schema:
+        return _moment(value, schema["format"])
+    if types <= {"integer", "number"}:
+        return Decimal(str(value))
+    if types == {"boolean"}:
+        return BOOLEANS.get(str(value), value)
+    return value
+
+
+def _moment(value: Any, format_: str) -> Any:
+    """Return a date, or a time in UTC without a zone."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    if isinstance(value, datetime):
+        if value.tzinfo:
+            value = value.astimezone(UTC).replace(tzinfo=None)
+        if format_ == "date" and value.time() == time.min:
+            return value.date()
+    return value

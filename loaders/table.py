@@ -1,0 +1,99 @@
+"""The loaders of `loaders.toml`."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parent
+
+
+RESULTS = {
+    "upserts": "correct",
+    "deletes": "correct, and deletes the rows of deleted records",
+    "appends": "correct, appends",
+    "loses records": "**loses records** without an error",
+    "fails": "**fails**",
+}
+"""The result of a loader's tests -> its words in the documentation"""
+
+
+@dataclass(frozen=True)
+class Loader:
+    """A row of `loaders.toml`.
+
+    Attributes:
+        name: Its name in the documentation.
+        package: The distribution; empty if it has the same name.
+        beside: Another package whose version matters.
+        environment: The name of its files in `environments`.
+        command: The command.
+        store: Where it writes: a name of `stores.STORES`.
+        result: A name of `RESULTS`.
+        settings: The settings that the documentation recommends, besides those of the connection.
+        connection: The settings of the connection, with names of `stores.Place` in braces.
+        tap_settings: The settings that the tap needs for this loader.
+        nested: The form of nested values, in the words of the documentation.
+        unflattened: The fault that it has unless the tap flattens records.
+        faults: Names of `faults.FAULTS`.
+        stops_at: Names of `scenario.RARE`: values at which it fails.
+        error: A part of the log of a loader that fails.
+        note: More about it, for the documentation.
+    """
+
+    name: str
+    environment: str
+    command: str
+    store: str
+    result: str
+    connection: Mapping[str, Any]
+    package: str = ""
+    beside: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    tap_settings: Mapping[str, Any] = field(default_factory=dict)
+    nested: str = ""
+    unflattened: str = ""
+    faults: tuple[str, ...] = ()
+    stops_at: tuple[str, ...] = ()
+    error: str = ""
+    note: str = ""
+
+    @property
+    def appends(self) -> bool:
+        """Whether each version of a record has a row."""
+        return self.result == "appends"
+
+    def config(self, names: Mapping[str, str]) -> dict[str, Any]:
+        """Return the content of the loader's settings file.
+
+        Args:
+            names: The values of the names in braces.
+        """
+        return {**_filled(self.connection, names), **self.settings}
+
+    @property
+    def version(self) -> str:
+        """The pinned version of the loader, and of the package that matters beside it."""
+        version = self._pinned(self.package or self.name)
+        return f"{version}, {self.beside} {self._pinned(self.beside)}" if self.beside else version
+
+    def _pinned(self, package: str) -> str:
+        pins = (FOLDER / f"environments/{self.environment}.txt").read_text("utf-8")
+        found = re.search(rf"^{re.escape(package)}==(\S+)", pins, re.MULTILINE)
+        assert found, package
+        return found[1]
+
+
+def _filled(value: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _filled(one, names) for name, one in value.items()}
+    return value.format(**names) if isinstance(value, str) else value
+
+
+LOADERS = [
+    Loader(**row) for row in tomllib.loads((FOLDER / "loaders.toml").read_text("utf-8"))["loader"]
+]
