@@ -20,7 +20,8 @@ from harness.comparison import Row
 from harness.postgres import Postgres, postgres
 from harness.processes import running
 
-FOLDER = Path(__file__).parent
+SCRIPTS = Path(__file__).with_name("inside")
+"""Scripts that run in the loaders' environments"""
 NUMBERS = itertools.count()
 ENVIRONMENTS = PROJECT / ".cache/loaders"
 
@@ -68,9 +69,9 @@ class Place:
         }
 
     def run(self, script: str, *args: str | Path, environment: str = "") -> str:
-        """Run a script of this folder in an environment, by default the loader's."""
+        """Run a script in an environment, by default the loader's."""
         python = ENVIRONMENTS / environment / "bin/python" if environment else self.python
-        command = [python, FOLDER / script, *args]
+        command = [python, SCRIPTS / script, *args]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
@@ -164,7 +165,7 @@ def servers() -> Iterator[Servers]:
 
 def _start_s3() -> subprocess.Popen[str]:
     python = ENVIRONMENTS / "s3-server/bin/python"
-    command = [python, FOLDER / "s3_server.py"]
+    command = [python, SCRIPTS / "s3_server.py"]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, text=True, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)
 

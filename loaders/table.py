@@ -78,14 +78,45 @@ class Loader:
     @property
     def version(self) -> str:
         """The pinned version of the loader, and of the package that matters beside it."""
-        version = self._pinned(self.package or self.name)
-        return f"{version}, {self.beside} {self._pinned(self.beside)}" if self.beside else version
+        version = pinned(self.environment, self.package or self.name)
+        beside = self.beside and f", {self.beside} {pinned(self.environment, self.beside)}"
+        return version + beside
 
-    def _pinned(self, package: str) -> str:
-        pins = (FOLDER / f"environments/{self.environment}.txt").read_text("utf-8")
-        found = re.search(rf"^{re.escape(package)}==(\S+)", pins, re.MULTILINE)
-        assert found, package
-        return found[1]
+
+@dataclass(frozen=True)
+class Translator:
+    """A loader of a warehouse that does not run here, whose translation of schemas does.
+
+    Attributes:
+        name: The distribution.
+        environment: The name of its files in `environments`.
+        script: The name of its script in `inside`.
+        types: Kind of column -> the type in the warehouse.
+        settings: The settings that the documentation recommends.
+        tap_settings: The settings that the tap needs for this loader.
+        note: More about it, for the documentation.
+    """
+
+    name: str
+    environment: str
+    script: str
+    types: Mapping[str, str]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    tap_settings: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
+
+    @property
+    def version(self) -> str:
+        """The pinned version of the loader."""
+        return pinned(self.environment, self.name)
+
+
+def pinned(environment: str, package: str) -> str:
+    """Return the version of a package in an environment."""
+    pins = (FOLDER / f"environments/{environment}.txt").read_text("utf-8")
+    found = re.search(rf"^{re.escape(package)}==(\S+)", pins, re.MULTILINE)
+    assert found, package
+    return found[1]
 
 
 def _filled(value: Any, names: Mapping[str, str]) -> Any:
@@ -94,6 +125,6 @@ def _filled(value: Any, names: Mapping[str, str]) -> Any:
     return value.format(**names) if isinstance(value, str) else value
 
 
-LOADERS = [
-    Loader(**row) for row in tomllib.loads((FOLDER / "loaders.toml").read_text("utf-8"))["loader"]
-]
+ROWS = tomllib.loads((FOLDER / "loaders.toml").read_text("utf-8"))
+LOADERS = [Loader(**row) for row in ROWS["loader"]]
+TRANSLATORS = [Translator(**row) for row in ROWS["translator"]]

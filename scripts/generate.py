@@ -19,7 +19,7 @@ import msgspec
 from singer_sdk.helpers.capabilities import FLATTENING_CONFIG, STREAM_MAPS_CONFIG
 
 from loaders.faults import FAULTS
-from loaders.table import LOADERS, RESULTS, Loader
+from loaders.table import LOADERS, RESULTS, TRANSLATORS, Loader, Translator
 from scripts.generate_docs import code, common_columns_table, pages, streams_table, table
 from scripts.release_notes import CHANGELOG, current_version
 from scripts.repository import HOME, PROJECT, ROOT
@@ -271,7 +271,22 @@ def loaders_table() -> str:
     return table(("Loader", "Version", "Result", "Nested values", "Settings", "Known faults"), rows)
 
 
-def loader_settings(loader: Loader) -> str:
+def translators_table() -> str:
+    kinds = list(TRANSLATORS[0].types)
+    rows = [
+        (
+            translator.name,
+            translator.version,
+            *(translator.types[kind] for kind in kinds),
+            loader_settings(translator) or "—",
+            translator.note or "none",
+        )
+        for translator in TRANSLATORS
+    ]
+    return table(("Loader", "Version", *kinds, "Settings", "Known faults"), rows)
+
+
+def loader_settings(loader: Loader | Translator) -> str:
     own = [f"`{name}: {json.dumps(value)}`" for name, value in loader.settings.items()]
     taps = [f"`{name}: {json.dumps(value)}`" for name, value in loader.tap_settings.items()]
     return ", ".join(own) + (f"; of the tap: {', '.join(taps)}" if taps else "")
@@ -300,6 +315,7 @@ SECTIONS = (
     marked("docs/streams.md", "common columns", common_columns_table),
     marked("docs/privacy.md", "classes", classes_table),
     marked("docs/loaders.md", "loaders", loaders_table),
+    marked("docs/loaders.md", "warehouses", translators_table),
     marked("docs/errors.md", "codes", codes_table),
     marked("docs/errors.md", "statuses", statuses_table),
     marked("docs/errors.md", "other failures", other_failures_table),
