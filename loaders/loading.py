@@ -24,6 +24,7 @@ from harness.comparison import (
     records_of,
     tables,
 )
+from harness.processes import running, stop_group
 from harness.tap import settings_for, tap_process
 from kombo_sandbox import Sandbox
 from loaders.faults import FAULTS
@@ -32,7 +33,7 @@ from loaders.table import Loader
 
 Schema = Mapping[str, Any]
 
-TIMEOUT = 300.0
+TIMEOUT = 60.0
 """Seconds until a loader counts as hung"""
 
 SEPARATOR = "__"
@@ -59,29 +60,32 @@ class Load:
         """Sync from the loader's last state; returns the exit statuses of tap and loader."""
         config = self.folder / "loader.json"
         config.write_text(json.dumps(self.loader.config(self.place.names)))
-        command: list[str | Path] = [
-            ENVIRONMENTS / self.loader.environment / "bin" / self.loader.command,
-            "--config",
-            config,
-        ]
+        executable = ENVIRONMENTS / self.loader.environment / "bin" / self.loader.command
         settings = settings_for(self.sandbox, page_size=5, **self.loader.tap_settings)
         with (
             self._log.open("ab") as log,
             self._states.open("ab") as states,
             tap_process(settings, state=self._state(), stderr=log) as tap,
+            running(
+                lambda: subprocess.Popen(
+                    [executable, "--config", config],
+                    text=True,
+                    stdin=tap.stdout,
+                    stdout=states,
+                    stderr=log,
+                    cwd=self.folder,
+                    start_new_session=True,
+                ),
+                stop_group,
+            ) as loader,
         ):
             assert tap.stdout
-            loader = subprocess.run(
-                command,
-                stdin=tap.stdout,
-                stdout=states,
-                stderr=log,
-                cwd=self.folder,
-                timeout=TIMEOUT,
-                check=False,
-            )
-            # With the pipe closed, the tap notices that the loader has ended.
+            # As long as this process has the pipe open, the tap does not notice a stopped loader.
             tap.stdout.close()
+            # A loader that hangs is stopped, and its exit status is negative.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                loader.wait(TIMEOUT)
+            stop_group(loader)
             return tap.wait(TIMEOUT), loader.returncode
 
     def rows(self) -> Rows:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import io
 import itertools
 import json
 import re
@@ -75,7 +76,7 @@ class Place:
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def parsed(text: str) -> Any:
+def parsed(text: str | bytes) -> Any:
     """Parse JSON with all digits of numbers."""
     return json.loads(text, parse_float=Decimal)
 
@@ -90,12 +91,17 @@ def _postgres_rows(place: Place) -> Rows:
 
 def _file_rows(place: Place) -> Rows:
     """Read the files of a folder, those of a stream in the order of their names."""
+    files = sorted(
+        (path for path in place.folder.rglob("*") if path.is_file()), key=lambda path: path.name
+    )
     found: Rows = defaultdict(list)
-    for path in sorted(place.folder.rglob("*"), key=lambda path: path.name):
-        if path.is_file():
+    for suffix, read in READERS.items():
+        paths = [path for path in files if path.suffix == suffix]
+        for path, rows in zip(paths, read(place, paths) if paths else (), strict=True):
             stream = re.match("[a-z_]+", path.name)
             assert stream, path
-            found[stream[0]] += READERS[path.suffix](place, path)
+            found[stream[0]] += rows
+    assert {path.suffix for path in files} <= READERS.keys()
     return found
 
 
@@ -109,26 +115,29 @@ def _duckdb_rows(place: Place) -> Rows:
     return rows
 
 
-def _jsonl(place: Place, path: Path) -> list[Row]:  # noqa: ARG001  # one signature for all
-    return [parsed(line) for line in path.read_text("utf-8").splitlines()]
+def _jsonl(place: Place, paths: list[Path]) -> list[list[Row]]:  # noqa: ARG001  # one signature
+    # `str.splitlines` would also split at other line separators.
+    return [[parsed(line) for line in path.read_bytes().splitlines()] for path in paths]
 
 
-def _csv(place: Place, path: Path) -> list[Row]:  # noqa: ARG001
-    with path.open(encoding="utf-8", newline="") as file:
-        return [{name: text or None for name, text in row.items()} for row in csv.DictReader(file)]
+def _csv(place: Place, paths: list[Path]) -> list[list[Row]]:  # noqa: ARG001
+    return [
+        [{name: text or None for name, text in row.items()} for row in csv.DictReader(lines)]
+        for lines in (io.StringIO(path.read_bytes().decode(), newline="") for path in paths)
+    ]
 
 
-def _parquet(place: Place, path: Path) -> list[Row]:
-    rows: list[Row] = parsed(place.run("read_parquet.py", path))
+def _parquet(place: Place, paths: list[Path]) -> list[list[Row]]:
+    rows: list[list[Row]] = parsed(place.run("read_parquet.py", *paths))
     return rows
 
 
-READERS: Mapping[str, Callable[[Place, Path], list[Row]]] = {
+READERS: Mapping[str, Callable[[Place, list[Path]], list[list[Row]]]] = {
     ".jsonl": _jsonl,
     ".csv": _csv,
     ".parquet": _parquet,
 }
-"""The end of a file's name -> the function that reads it"""
+"""The end of a file's name -> the function that reads the rows of each of such files"""
 
 STORES: Mapping[str, Callable[[Place], Rows]] = {
     "postgres": _postgres_rows,

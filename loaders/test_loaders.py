@@ -25,8 +25,8 @@ def having(*results: str) -> list[Loader]:
     return [loader for loader in LOADERS if loader.result in results]
 
 
-def name_of(loader: Loader) -> str:
-    return loader.name
+def name_of(value: Loader | str) -> str:
+    return value if isinstance(value, str) else value.name
 
 
 def load_of(loader: Loader, sandbox: Sandbox, servers: Servers, folder: Path) -> Load:
@@ -124,7 +124,7 @@ def test_loader_without_flattening_fails_or_stores_other_values(
 @pytest.mark.parametrize(
     ("loader", "value"),
     [(loader, value) for loader in CORRECT for value in loader.stops_at],
-    ids=str,
+    ids=name_of,
 )
 def test_loader_fails_at_a_rare_value(
     loader: Loader, value: str, all_servers: Servers, tmp_path: Path

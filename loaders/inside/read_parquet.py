@@ -1,8 +1,9 @@
-"""Print the rows of a Parquet file as JSON."""
+"""Print the rows of each Parquet file as JSON."""
 
 import json
 import sys
 
 from pyarrow import parquet
 
-print(json.dumps(parquet.read_table(sys.argv[1]).to_pylist(), default=str))
+tables = [parquet.read_table(path).to_pylist() for path in sys.argv[1:]]
+print(json.dumps(tables, default=str))
