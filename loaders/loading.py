@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness import PROJECT
 from harness.comparison import (
@@ -35,6 +35,9 @@ Schema = Mapping[str, Any]
 
 TIMEOUT = 60.0
 """Seconds until a loader counts as hung"""
+
+FLATTENING = {"flattening_enabled": True, "flattening_max_depth": 1}
+"""The settings with which the tap flattens records"""
 
 SEPARATOR = "__"
 """Between the names in a flattened column"""
@@ -61,7 +64,8 @@ class Load:
         config = self.folder / "loader.json"
         config.write_text(json.dumps(self.loader.config(self.place.names)))
         executable = ENVIRONMENTS / self.loader.environment / "bin" / self.loader.command
-        settings = settings_for(self.sandbox, page_size=5, **self.loader.tap_settings)
+        flattening = FLATTENING if self.loader.flattened else {}
+        settings = settings_for(self.sandbox, page_size=5, **flattening)
         with (
             self._log.open("ab") as log,
             self._states.open("ab") as states,
@@ -99,16 +103,17 @@ class Load:
             rows: The rows of each table.
             faults: The faults that are expected; by default those of the loader.
         """
-        depth = self.loader.tap_settings.get("flattening_max_depth", 0)
-        row_of = partial(expected_row, depth, self.loader.faults if faults is None else faults)
+        expected = self.loader.faults if faults is None else faults
+        depth = FLATTENING["flattening_max_depth"] if self.loader.flattened else 0
         return [
             difference
             for table in tables(PROJECT / "catalog.json")
+            for columns in [list(columns_of(table.columns, depth))]
             for difference in differences(
                 table,
                 self._records(table),
-                decoded_rows(flat(table, depth), rows.get(table.name, [])),
-                row_of,
+                [decoded_row(columns, row) for row in rows.get(table.name, ())],
+                partial(expected_row, columns, expected),
             )
         ]
 
@@ -139,48 +144,66 @@ class Load:
         return json.loads(lines[-1]) if lines else None
 
 
-def flat(table: Table, depth: int) -> Table:
-    """Return a table with a column for each field of nested objects, down to a depth."""
-    return replace(table, columns=dict(_flat_columns(table.columns, depth)))
+class Column(NamedTuple):
+    """A column: a field of a RECORD, or a field of an object that the tap has flattened.
+
+    Attributes:
+        path: The names that lead to its value.
+        schema: The JSON schema of the value.
+    """
+
+    path: tuple[str, ...]
+    schema: Schema
+
+    @property
+    def name(self) -> str:
+        return SEPARATOR.join(self.path)
+
+    def value_in(self, record: Record) -> Any:
+        """Return its value in a RECORD before flattening."""
+        value: Any = record
+        for name in self.path:
+            value = value.get(name) if value else None
+        return value
 
 
-def _flat_columns(columns: Mapping[str, Schema], depth: int) -> Iterator[tuple[str, Schema]]:
-    for name, schema in columns.items():
+def columns_of(
+    fields: Mapping[str, Schema], depth: int, parents: tuple[str, ...] = ()
+) -> Iterator[Column]:
+    """Yield the columns of fields, with objects flattened down to a depth."""
+    for name, schema in fields.items():
+        path = (*parents, name)
         if depth and "array" not in schema["type"] and schema.get("properties"):
-            for inner, found in _flat_columns(schema["properties"], depth - 1):
-                yield f"{name}{SEPARATOR}{inner}", found
+            yield from columns_of(schema["properties"], depth - 1, path)
         else:
-            yield name, schema
+            yield Column(path, schema)
 
 
-def expected_row(depth: int, faults: Collection[str], table: Table, record: Record) -> Row:
-    """Return the row that a RECORD becomes, flattened to a depth, in a loader with faults."""
+def expected_row(
+    columns: Iterable[Column],
+    faults: Collection[str],
+    table: Table,  # noqa: ARG001  # the signature of `differences`
+    record: Record,
+) -> Row:
+    """Return the row that a RECORD becomes in a loader with faults."""
     row = {}
-    for name, schema in flat(table, depth).columns.items():
-        value = column_value(_at(record, name.split(SEPARATOR) if depth else [name]), schema)
-        if depth and isinstance(value, int | Decimal) and "string" in schema["type"]:
+    for column in columns:
+        value = column_value(column.value_in(record), column.schema)
+        if isinstance(value, int | Decimal) and "string" in column.schema["type"]:
             value = str(value)
         for fault in faults:
-            value = FAULTS[fault].change(value, name, schema)
-        row[name] = value
+            value = FAULTS[fault].change(value, column.schema)
+        row[column.name] = value
     return row
 
 
-def _at(value: Any, path: list[str]) -> Any:
-    for name in path:
-        value = value and value.get(name)
-    return value
-
-
-def decoded_rows(table: Table, rows: list[Row]) -> list[Row]:
-    """Return stored rows with the values that the comparison expects."""
-    return [
-        {
-            name: decoded(value, table.columns[name]) if name in table.columns else value
-            for name, value in row.items()
-        }
-        for row in rows
-    ]
+def decoded_row(columns: Iterable[Column], row: Row) -> Row:
+    """Return a stored row with the values that the comparison expects."""
+    schemas = {column.name: column.schema for column in columns}
+    return {
+        name: decoded(value, schemas[name]) if name in schemas else value
+        for name, value in row.items()
+    }
 
 
 BOOLEANS = {"0": False, "1": True, "False": False, "True": True}

@@ -36,9 +36,9 @@ class Loader:
         result: A name of `RESULTS`.
         settings: The settings that the documentation recommends, besides those of the connection.
         connection: The settings of the connection, with names of `stores.Place` in braces.
-        tap_settings: The settings that the tap needs for this loader.
+        flattened: Whether the tap flattens the records.
         nested: The form of nested values, in the words of the documentation.
-        unflattened: The fault that it has unless the tap flattens records.
+        unflattened: The fault that it has unless the tap flattens the records.
         faults: Names of `faults.FAULTS`.
         stops_at: Names of `scenario.RARE`: values at which it fails.
         error: A part of the log of a loader that fails.
@@ -54,7 +54,7 @@ class Loader:
     package: str = ""
     beside: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    tap_settings: Mapping[str, Any] = field(default_factory=dict)
+    flattened: bool = False
     nested: str = ""
     unflattened: str = ""
     faults: tuple[str, ...] = ()
@@ -66,6 +66,11 @@ class Loader:
     def appends(self) -> bool:
         """Whether each version of a record has a row."""
         return self.result == "appends"
+
+    @property
+    def metadata(self) -> set[str]:
+        """The settings that add columns such as `_sdc_extracted_at`."""
+        return {"add_metadata_columns", "add_record_metadata"} & self.settings.keys()
 
     def config(self, names: Mapping[str, str]) -> dict[str, Any]:
         """Return the content of the loader's settings file.
@@ -93,7 +98,8 @@ class Translator:
         script: The name of its script in `inside`.
         types: Kind of column -> the type in the warehouse.
         settings: The settings that the documentation recommends.
-        tap_settings: The settings that the tap needs for this loader.
+        flattened: Whether the tap flattens the records.
+        unflattened: The fault that it has unless the tap flattens the records.
         note: More about it, for the documentation.
     """
 
@@ -102,7 +108,8 @@ class Translator:
     script: str
     types: Mapping[str, str]
     settings: Mapping[str, Any] = field(default_factory=dict)
-    tap_settings: Mapping[str, Any] = field(default_factory=dict)
+    flattened: bool = False
+    unflattened: str = ""
     note: str = ""
 
     @property

@@ -105,6 +105,12 @@ def test_only_appending_loaders_have_several_rows_of_a_record(loaded: Loaded) ->
     assert repeated >= {*CHANGED_STREAMS} if loaded.load.loader.appends else not repeated
 
 
+def test_rows_with_metadata_have_the_time_of_their_extraction(loaded: Loaded) -> None:
+    if loaded.load.loader.metadata:
+        offers = loaded.rows["ats_offers"]
+        assert all(row["_sdc_extracted_at"] for row in offers)
+
+
 def test_known_faults_still_exist(loaded: Loaded) -> None:
     assert [name for name, found in loaded.by_fault.items() if not found] == []
 
@@ -114,11 +120,42 @@ def test_loader_without_flattening_fails_or_stores_other_values(
     loader: Loader, all_servers: Servers, tmp_path: Path
 ) -> None:
     with start_sandbox(without=loader.stops_at) as sandbox:
-        load = load_of(replace(loader, tap_settings={}), sandbox, all_servers, tmp_path)
+        load = load_of(replace(loader, flattened=False), sandbox, all_servers, tmp_path)
 
         _, code = load.run()
 
         assert code != 0 or load.differences(load.rows())
+
+
+@pytest.mark.parametrize("loader", [one for one in CORRECT if one.metadata], ids=name_of)
+def test_loader_without_its_metadata_lacks_columns(
+    loader: Loader, all_servers: Servers, tmp_path: Path
+) -> None:
+    settings = {**loader.settings, **dict.fromkeys(loader.metadata, False)}
+    with start_sandbox(without=loader.stops_at) as sandbox:
+        load = load_of(replace(loader, settings=settings), sandbox, all_servers, tmp_path)
+
+        assert load.run() == (0, 0)
+
+        rows = load.rows()
+        assert not any("_sdc_extracted_at" in row for row in rows["ats_offers"])
+        missing = {(found.column, found.in_database) for found in load.differences(rows)}
+        assert missing <= {("_sdc_deleted_at", "no such column")}
+
+
+def test_csv_files_without_a_timestamp_are_replaced(all_servers: Servers, tmp_path: Path) -> None:
+    [loader] = [one for one in LOADERS if one.name == "meltanolabs-target-csv"]
+    settings = {"add_record_metadata": True}
+    with start_sandbox() as sandbox:
+        # Otherwise the lookback of the second sync would include the patched records.
+        sandbox.advance(seconds=3600)
+        load = load_of(replace(loader, settings=settings), sandbox, all_servers, tmp_path)
+        assert load.run() == (0, 0)
+        assert load.differences(load.rows()) == []
+
+        assert load.run() == (0, 0)
+
+        assert load.rows()["ats_jobs"] == []
 
 
 @pytest.mark.parametrize(

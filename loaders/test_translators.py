@@ -12,6 +12,7 @@ import pytest
 
 from harness.tap import TapRun, run_tap, settings_for
 from kombo_sandbox import Sandbox
+from loaders.loading import FLATTENING
 from loaders.scenario import start_sandbox
 from loaders.stores import ENVIRONMENTS, SCRIPTS
 from loaders.table import TRANSLATORS, Translator
@@ -30,8 +31,8 @@ def sandbox() -> Iterator[Sandbox]:
         yield found
 
 
-def sync(sandbox: Sandbox, tap_settings: Mapping[str, Any]) -> TapRun:
-    run = run_tap(settings_for(sandbox, **tap_settings))
+def sync(sandbox: Sandbox, *, flattened: bool) -> TapRun:
+    run = run_tap(settings_for(sandbox, **(FLATTENING if flattened else {})))
     assert run.code == 0, run.errors
     return run
 
@@ -78,8 +79,8 @@ def fields(schema: Schema, path: str = "") -> Iterator[tuple[str, Schema]]:
 
 @every_translator
 def test_each_column_has_the_type_of_its_kind(translator: Translator, sandbox: Sandbox) -> None:
-    run = sync(sandbox, translator.tap_settings)
-    original = sync(sandbox, {}).schemas
+    run = sync(sandbox, flattened=translator.flattened)
+    original = sync(sandbox, flattened=False).schemas
     found = translate(translator, run)
 
     types: dict[str, set[str]] = defaultdict(set)
@@ -93,13 +94,13 @@ def test_each_column_has_the_type_of_its_kind(translator: Translator, sandbox: S
 
 
 def test_bigquery_encodes_all_flattened_records(sandbox: Sandbox) -> None:
-    found = translate(BIGQUERY, sync(sandbox, BIGQUERY.tap_settings))
+    found = translate(BIGQUERY, sync(sandbox, flattened=True))
 
     assert found["errors"] == {}
 
 
 def test_bigquery_makes_lists_of_any_json_without_flattening(sandbox: Sandbox) -> None:
-    run = sync(sandbox, {})
+    run = sync(sandbox, flattened=False)
     found = translate(BIGQUERY, run)
 
     lists = {
@@ -113,7 +114,7 @@ def test_bigquery_makes_lists_of_any_json_without_flattening(sandbox: Sandbox) -
 
 
 def test_bigquery_cannot_encode_free_form_objects_without_flattening(sandbox: Sandbox) -> None:
-    run = sync(sandbox, {})
+    run = sync(sandbox, flattened=False)
     found = translate(BIGQUERY, run)
 
     free_form = {

@@ -263,41 +263,48 @@ def loaders_table() -> str:
             loader.version,
             RESULTS[loader.result],
             loader.nested or "—",
-            loader_settings(loader) or "—",
             loader_faults(loader) or "none",
         )
         for loader in LOADERS
     ]
-    return table(("Loader", "Version", "Result", "Nested values", "Settings", "Known faults"), rows)
-
-
-def translators_table() -> str:
-    kinds = list(TRANSLATORS[0].types)
-    rows = [
-        (
-            translator.name,
-            translator.version,
-            *(translator.types[kind] for kind in kinds),
-            loader_settings(translator) or "—",
-            translator.note or "none",
-        )
-        for translator in TRANSLATORS
-    ]
-    return table(("Loader", "Version", *kinds, "Settings", "Known faults"), rows)
-
-
-def loader_settings(loader: Loader | Translator) -> str:
-    own = [f"`{name}: {json.dumps(value)}`" for name, value in loader.settings.items()]
-    taps = [f"`{name}: {json.dumps(value)}`" for name, value in loader.tap_settings.items()]
-    return ", ".join(own) + (f"; of the tap: {', '.join(taps)}" if taps else "")
+    return table(("Loader", "Version", "Result", "Nested values", "Known faults"), rows)
 
 
 def loader_faults(loader: Loader) -> str:
     sentences = [FAULTS[name].sentence for name in loader.faults]
     sentences += [f"An {value} stops the load." for value in loader.stops_at]
-    if loader.unflattened:
-        sentences.append(f"Without flattening, {loader.unflattened}.")
-    return " ".join([*sentences, loader.note]).strip()
+    return " ".join(filter(None, [*sentences, unflattened(loader), loader.note]))
+
+
+def unflattened(loader: Loader | Translator) -> str:
+    return loader.unflattened and f"Without flattening, {loader.unflattened}."
+
+
+def loader_settings_table() -> str:
+    loaders: list[Loader | Translator] = [*LOADERS, *TRANSLATORS]
+    rows = [
+        (
+            row.name,
+            ", ".join(f"`{name}: {json.dumps(value)}`" for name, value in row.settings.items()),
+            "yes" if row.flattened else "no",
+        )
+        for row in loaders
+        if row.settings
+    ]
+    return table(("Loader", "Settings", "Flattened"), rows)
+
+
+def warehouses_table() -> str:
+    rows = [
+        (kind, *(translator.types[kind] for translator in TRANSLATORS))
+        for kind in TRANSLATORS[0].types
+    ]
+    rows.append(("Known faults", *(warehouse_faults(one) or "none" for one in TRANSLATORS)))
+    return table(("Column", *(f"{one.name} {one.version}" for one in TRANSLATORS)), rows)
+
+
+def warehouse_faults(translator: Translator) -> str:
+    return " ".join(filter(None, [unflattened(translator), translator.note]))
 
 
 def marked(path: str, name: str, build: Callable[[], str]) -> Section:
@@ -315,7 +322,8 @@ SECTIONS = (
     marked("docs/streams.md", "common columns", common_columns_table),
     marked("docs/privacy.md", "classes", classes_table),
     marked("docs/loaders.md", "loaders", loaders_table),
-    marked("docs/loaders.md", "warehouses", translators_table),
+    marked("docs/loaders.md", "loader settings", loader_settings_table),
+    marked("docs/loaders.md", "warehouses", warehouses_table),
     marked("docs/errors.md", "codes", codes_table),
     marked("docs/errors.md", "statuses", statuses_table),
     marked("docs/errors.md", "other failures", other_failures_table),

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from harness.tap import run_tap
+from loaders.faults import FAULTS
+from loaders.table import LOADERS, TRANSLATORS
 from scripts.generate_docs import (
     MODEL,
     OTHER_JOINS,
@@ -96,3 +98,15 @@ def test_every_stream_is_on_one_page() -> None:
         assert [name for name in MODEL if f"\n## `{name}`\n" in text] == [
             name for name in MODEL if page_of(name) is page
         ]
+
+
+def test_every_known_fault_of_loaders_is_one_of_a_loader() -> None:
+    assert {fault for loader in LOADERS for fault in loader.faults} == FAULTS.keys()
+
+
+def test_every_environment_of_loaders_is_used() -> None:
+    used = {row.environment for row in (*LOADERS, *TRANSLATORS)} | {"s3-server"}
+    folder = ROOT / "loaders/environments"
+    assert {path.name for path in folder.iterdir()} == {
+        f"{name}.{suffix}" for name in used for suffix in ("in", "txt")
+    }
