@@ -71,7 +71,9 @@ def start_sandbox(without: Collection[str] = ()) -> Sandbox:
 
 def patch(sandbox: Sandbox, stream: str, *values: Mapping[str, object]) -> None:
     """Set values in the first records of a stream, one after the other."""
-    for record, patched in zip(sandbox.records(stream), values, strict=False):
+    records = sandbox.records(stream)
+    assert len(records) >= len(values), stream
+    for record, patched in zip(records, values, strict=False):
         sandbox.patch(stream, record["id"], patched)
 
 

@@ -105,7 +105,8 @@ def test_every_known_fault_of_loaders_is_one_of_a_loader() -> None:
 
 
 def test_every_environment_of_loaders_is_used() -> None:
-    used = {row.environment for row in (*LOADERS, *TRANSLATORS)} | {"s3-server"}
+    used = {loader.environment for loader in LOADERS} | {"s3-server"}
+    used |= {translator.environment for translator in TRANSLATORS}
     folder = ROOT / "loaders/environments"
     assert {path.name for path in folder.iterdir()} == {
         f"{name}.{suffix}" for name in used for suffix in ("in", "txt")
