@@ -51,6 +51,7 @@ LOADER := .cache/loader-venv
 TAP := .cache/benchmarks/tap
 AIRBYTE := .cache/benchmarks/airbyte
 DLT := .cache/benchmarks/dlt
+LOADERS := $(patsubst loaders/environments/%.in,.cache/loaders/%/installed,$(wildcard loaders/environments/*.in))
 
 .PHONY: test-airflow
 test-airflow: $(INSTALLED) $(AIRFLOW)/installed ## Sync 200 integrations on Airflow with two workers, and lose one
@@ -61,6 +62,10 @@ test-airflow: $(INSTALLED) $(AIRFLOW)/installed ## Sync 200 integrations on Airf
 .PHONY: test-airbyte
 test-airbyte: $(INSTALLED) $(AIRBYTE)/installed ## Read source-kombo into DuckDB with PyAirbyte
 	@$(BIN)/pytest --numprocesses=0 airbyte/system_tests $(ARGS)
+
+.PHONY: test-loaders
+test-loaders: $(INSTALLED) $(LOADERS) ## Load all streams with other loaders; with ARGS="-k duckdb", one
+	@$(BIN)/pytest --numprocesses=0 loaders $(ARGS)
 
 .PHONY: test-recipes
 test-recipes: $(INSTALLED) $(DAGSTER)/installed ## Run the recipes of docs/scaling.md: cron, Dagster, Kubernetes
@@ -89,6 +94,10 @@ $(AIRBYTE)/installed $(DLT)/installed: .cache/benchmarks/%/installed: benchmarks
 	$(call create_environment,$<,--requirement $(<:.txt=.in))
 	@touch $@
 
+$(LOADERS): .cache/loaders/%/installed: loaders/environments/%.txt | $(INSTALLED)
+	$(call create_environment,$<,--requirement $(<:.txt=.in))
+	@touch $@
+
 $(TAP)/installed: benchmarks/environments/tap.in constraints.txt pyproject.toml | $(INSTALLED)
 	$(call create_environment,$(CURDIR)/constraints.txt,--requirement $<)
 	@touch $@
@@ -106,6 +115,16 @@ mutants: $(INSTALLED) ## Check that tests fail when the tap is changed: takes ho
 bench: $(INSTALLED) $(TAP)/installed $(AIRBYTE)/installed $(DLT)/installed ## Compare the tap with other tools, with ARGS="--only waiting --rounds 1"
 	@$(BIN)/uv pip install --quiet --group benchmarks
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+DIST ?= dist
+
+.PHONY: build
+build: $(INSTALLED) ## Build the distributions into DIST=dist, and check their descriptions
+	@rm -rf $(DIST)
+	@for project in . packages/*; do \
+		$(BIN)/uv build --quiet --out-dir $(DIST) $$project || exit 1; \
+	done
+	@$(BIN)/twine check --strict $(DIST)/*.whl $(DIST)/*.tar.gz
 
 .PHONY: lint
 lint: $(INSTALLED) ## Check style and types
@@ -150,13 +169,10 @@ constraints: $(INSTALLED) ## Update constraints.txt to the newest versions
 			$(SHARDS)/system_tests/$$part.in $(SHARDS)/pyproject.toml \
 			--output-file $(SHARDS)/system_tests/$$part.txt || exit 1; \
 	done
-	@for part in dbt loader; do \
-		UV_CONSTRAINT= $(BIN)/uv pip compile $(NEWEST) dbt/system_tests/$$part.in \
-			--output-file dbt/system_tests/$$part.txt || exit 1; \
-	done
-	@for peer in airbyte dlt; do \
-		UV_CONSTRAINT= $(BIN)/uv pip compile $(NEWEST) benchmarks/environments/$$peer.in \
-			--output-file benchmarks/environments/$$peer.txt || exit 1; \
+	@for part in dbt/system_tests/dbt dbt/system_tests/loader \
+		benchmarks/environments/airbyte benchmarks/environments/dlt \
+		$(basename $(wildcard loaders/environments/*.in)); do \
+		UV_CONSTRAINT= $(BIN)/uv pip compile $(NEWEST) $$part.in --output-file $$part.txt || exit 1; \
 	done
 
 .PHONY: clean

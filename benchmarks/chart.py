@@ -44,10 +44,9 @@ def write_chart(results: Results, path: Path) -> None:
         figure = Figure(figsize=(8, 0.28 * sum(heights)), layout="constrained")
         axes = figure.subplots(len(panels), height_ratios=heights)
         for axis, (title, (table, name)) in zip(axes, panels.items(), strict=True):
-            own = next(iter(tables[table]))
             bars = {tool: middle(runs, name) for tool, runs in tables[table].items()}
             tools = sorted(bars, key=lambda tool: -bars[tool])
-            colors = [OWN_COLOR if tool == own else OTHER_COLOR for tool in tools]
+            colors = [OWN_COLOR if "kombo" in tool else OTHER_COLOR for tool in tools]
             # The ids of clip paths depend on rounding errors of the layout.
             drawn = axis.barh(tools, [bars[tool] for tool in tools], color=colors, clip_on=False)
             axis.bar_label(drawn, fmt="%.1f", padding=4)

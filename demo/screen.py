@@ -17,7 +17,7 @@ from rich.table import Table
 
 LOG_LINE = re.compile(r"\S+ \[(?P<level>\w+) *\] (?P<source>\S+) +(?P<message>.*)")
 COLORS = {"warning": "yellow", "error": "red", "critical": "red"}
-NOISE = ("Skipping parse", "METRIC", "tap-kombo v", "No state was found")
+NOISE = ("Skipping parse", "tap-kombo v", "No state was found")
 """Prefixes of log messages that the demo does not show"""
 
 DETAILS = 10

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -110,20 +110,32 @@ def compare_tables(
     return [str(difference) for difference in islice(found, 10)]
 
 
+def expected_row(table: Table, record: Record) -> Row:
+    """Return the row that a RECORD becomes in PostgreSQL."""
+    return {name: column_value(record[name], schema) for name, schema in table.columns.items()}
+
+
 def differences(
-    table: Table, records: Mapping[str, Iterable[Record]], rows: Iterable[Row]
+    table: Table,
+    records: Mapping[str, Iterable[Record]],
+    rows: Iterable[Row],
+    row_of: Callable[[Table, Record], Row] = expected_row,
 ) -> Iterator[Difference]:
     """Compare the rows of a table with Kombo's records.
 
     Args:
         table: The table.
         records: Kombo's records by integration.
-        rows: All rows; columns that the target adds are ignored.
+        rows: All rows; columns that the target adds are ignored. Of several rows with the same key,
+            the last one counts.
+        row_of: Returns the row that a RECORD becomes; by default the row in PostgreSQL.
     """
     expected = {
         table.key_of(row): row
         for integration_id, found in records.items()
-        for row in (expected_row(table, record, integration_id) for record in found)
+        for row in (
+            row_of(table, expected_record(table, record, integration_id)) for record in found
+        )
     }
     found = {table.key_of(row): row for row in rows}
     for key in expected.keys() - found.keys():
@@ -135,12 +147,6 @@ def differences(
             actual = found[key].get(column, "no such column")
             if not _is_equal(value, actual):
                 yield Difference(table.name, key, column, value, actual)
-
-
-def expected_row(table: Table, record: Record, integration_id: str) -> Row:
-    """Return the row that a record of Kombo becomes in PostgreSQL."""
-    sent = expected_record(table, record, integration_id)
-    return {name: _column_value(sent[name], schema) for name, schema in table.columns.items()}
 
 
 def expected_record(table: Table, record: Record, integration_id: str) -> Record:
@@ -156,7 +162,8 @@ def expected_record(table: Table, record: Record, integration_id: str) -> Record
     return {name: sent.get(name) for name in table.columns}
 
 
-def _column_value(value: Any, schema: Mapping[str, Any]) -> Any:
+def column_value(value: Any, schema: Mapping[str, Any]) -> Any:
+    """Return a value of a RECORD as PostgreSQL returns it: times are UTC, without a zone."""
     types = schema.get("type", [])
     types = [types] if isinstance(types, str) else types
     if isinstance(value, str) and "array" not in types:
@@ -165,7 +172,7 @@ def _column_value(value: Any, schema: Mapping[str, Any]) -> Any:
         if schema.get("format") == "date":
             return date.fromisoformat(value)
     if isinstance(value, list) and "object" not in types:
-        return [_column_value(item, schema.get("items", {})) for item in value]
+        return [column_value(item, schema.get("items", {})) for item in value]
     # Everything else is jsonb; a float would lose digits of numbers.
     return json.loads(json.dumps(value), parse_float=Decimal)
 

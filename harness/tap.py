@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from unittest import mock
 
 import time_machine
@@ -167,6 +167,7 @@ def tap_process(
     catalog: Any = None,
     env: Mapping[str, str] | None = None,
     stdout: int = subprocess.PIPE,
+    stderr: int | IO[bytes] = subprocess.PIPE,
     command: Sequence[str] = (TAP,),
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start the tap in a new process, which is killed when the block ends."""
@@ -175,7 +176,7 @@ def tap_process(
         process = subprocess.Popen(
             [*command, *arguments],
             stdout=stdout,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             env={**os.environ, **MEASURED, **(env or {})},
             cwd=folder,
             bufsize=0,
@@ -323,3 +324,20 @@ def state_with_bookmark(bookmark: str, integration_ids: Iterable[str]) -> dict[s
         for integration_id in integration_ids
     ]
     return {"bookmarks": {"ats_offers": {"partitions": partitions}}}
+
+
+def log_config(folder: Path, **more: Any) -> str:
+    """Write a configuration with which the log is JSON, and return its path."""
+    path = folder / "logging.json"
+    path.write_text(
+        json.dumps(
+            {
+                "version": 1,
+                "formatters": {"json": {"()": "singer_sdk.logging.StructuredFormatter"}},
+                "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+                "root": {"level": "INFO", "handlers": ["stderr"]},
+                **more,
+            }
+        )
+    )
+    return str(path)

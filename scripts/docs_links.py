@@ -1,8 +1,8 @@
 """MkDocs hook: add the files outside `docs` that pages link to.
 
-On GitHub, the README and the pages in `docs` link to each other and to files such as `meltano.yml`.
-The site has a copy of these files, below its root as below the repository's, while the pages in
-`docs` are at its root.
+On GitHub, the README and the pages in `docs` link to each other and to files such as `meltano.yml`,
+the README with complete URLs. The site has a copy of these files, below its root as below the
+repository's, while the pages in `docs` are at its root.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-ROOT = Path(__file__).parents[1]
+from scripts.repository import ROOT, local_links
+
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)[^)#\s]+")
 
 
@@ -27,17 +28,19 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
         if not path.is_relative_to(ROOT / "docs"):
             files.append(File.generated(config, site_path(path), abs_src_path=str(path)))
         if path.suffix == ".md":
-            links = [(path.parent / link).resolve() for link in LINK.findall(path.read_text())]
+            text = local_links(path.read_text(), path.parent)
+            links = [(path.parent / link).resolve() for link in LINK.findall(text)]
             found += [link for link in dict.fromkeys(links) if link.is_file() and link not in found]
     return files
 
 
 def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001
-    """Rewrite the relative links of a page for the site."""
+    """Rewrite the links of a page to the repository's files for the site."""
     source = Path(str(page.file.abs_src_path)).parent
     target = Path(page.file.src_uri).parent
     return LINK.sub(
-        lambda link: os.path.relpath(site_path((source / link[0]).resolve()), target), markdown
+        lambda link: os.path.relpath(site_path((source / link[0]).resolve()), target),
+        local_links(markdown, source),
     )
 
 

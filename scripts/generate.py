@@ -1,8 +1,8 @@
 """Write the files and sections that repeat facts from the code.
 
-`catalog.json` and `docs/streams` are generated completely; `meltano.yml`, `README.md` and other
-pages of `docs` have generated sections. `make generate` writes them. With `--check`, nothing is
-written and stale files are listed.
+`catalog.json`, `meltanohub` and `docs/streams` are generated completely; `meltano.yml`,
+`airbyte/metadata.yaml`, `README.md` and other pages of `docs` have generated sections.
+`make generate` writes them. With `--check`, nothing is written and stale files are listed.
 """
 
 from __future__ import annotations
@@ -10,26 +10,27 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 from singer_sdk.helpers.capabilities import FLATTENING_CONFIG, STREAM_MAPS_CONFIG
 
+from loaders.faults import FAULTS
+from loaders.table import LOADERS, RESULTS, TRANSLATORS, Loader, Translator
 from scripts.generate_dbt import dbt_files
 from scripts.generate_docs import code, common_columns_table, pages, streams_table, table
+from scripts.release_notes import CHANGELOG, current_version
+from scripts.repository import HOME, PROJECT, ROOT
 from tap_kombo import errors, masking
 from tap_kombo.errors import Action, Rule
 from tap_kombo.settings import SCHEMA
 from tap_kombo.tap import TapKombo
 
-ROOT = Path(__file__).parents[1]
-
 KINDS = {"integer": "integer", "boolean": "boolean", "array": "array", "object": "object"}
 """JSON type -> Meltano's kind of setting; all others are strings"""
-
-MELTANO_WIDTH = 104
-"""Characters per line of the settings in the README's Meltano project, without the indent"""
 
 REACTIONS = {
     Action.RETRY: "Retries for up to `max_wait_seconds`, then fails {scope}.",
@@ -89,6 +90,8 @@ def main() -> int:
 def generated() -> Iterator[tuple[Path, str]]:
     """Yield each file that is generated or has generated sections, and its text."""
     yield ROOT / "catalog.json", TapKombo(config={}, validate_config=False).catalog_json_text + "\n"
+    yield ROOT / "meltanohub/tap-kombo.yml", definition_file(tap_definition())
+    yield ROOT / "meltanohub/target-postgres.yml", definition_file(target_definition())
     yield from pages()
     yield from dbt_files()
     for path in dict.fromkeys(section.path for section in SECTIONS):
@@ -130,35 +133,69 @@ def meltano_kind(schema: Mapping[str, Any]) -> str:
     return KINDS.get(json_type(schema), "string")
 
 
+def definition_file(definition: Mapping[str, Any]) -> str:
+    """Build a file for `meltano add --from-ref`, with its keys in MeltanoHub's order."""
+    content = msgspec.yaml.encode(definition, order="sorted").decode()
+    return f"# Written by `make generate`.\n{content}"
+
+
+def tap_definition() -> dict[str, Any]:
+    """Return the definition of the tap, as in MeltanoHub."""
+    return {
+        "name": "tap-kombo",
+        "namespace": "tap_kombo",
+        "variant": "tap-kombo",
+        "label": "Kombo",
+        "description": PROJECT["description"],
+        "domain_url": "https://www.kombo.dev",
+        "docs": f"{HOME}#readme",
+        "repo": HOME,
+        "pip_url": "tap-kombo",
+        "executable": "tap-kombo",
+        "supported_python_versions": TapKombo.get_supported_python_versions(),
+        "capabilities": [capability.value for capability in TapKombo.capabilities],
+        "log_parser": "singer-sdk",
+        "maintenance_status": "beta",
+        "quality": "unknown",  # MeltanoHub's maintainers rate it
+        "keywords": ["api", "meltano_sdk"],
+        "settings_group_validation": [SCHEMA["required"]],
+        "settings": [meltano_setting(name, schema) for name, schema in all_settings().items()],
+    }
+
+
+def target_definition() -> dict[str, Any]:
+    """Return the definition of target-postgres in `meltano.yml`, for other projects."""
+    project = msgspec.yaml.decode((ROOT / "meltano.yml").read_bytes())
+    [loader] = [p for p in project["plugins"]["loaders"] if p["name"] == "target-postgres"]
+    defaults = loader.pop("config")
+    loader["settings"] = [
+        setting | ({"value": defaults[setting["name"]]} if setting["name"] in defaults else {})
+        for setting in loader["settings"]
+    ]
+    return {**loader, "pip_url": loader["pip_url"].removesuffix(" -c constraints.txt")}
+
+
 def meltano_settings() -> str:
     """Build the settings in `meltano.yml`."""
-    return "".join(meltano_setting(name, schema) for name, schema in all_settings().items())
+    settings = [meltano_setting(name, schema) for name, schema in all_settings().items()]
+    return textwrap.indent(msgspec.yaml.encode(settings).decode(), "    ")
 
 
-def meltano_setting(name: str, schema: Mapping[str, Any]) -> str:
-    options = schema.get("enum")
-    lines = [f"- name: {name}", f"  kind: {'options' if options else meltano_kind(schema)}"]
-    if options:
-        lines += ["  options:"]
-        lines += [f"  - {{label: {option}, value: {option}}}" for option in options if option]
+def meltano_setting(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    setting: dict[str, Any] = {"name": name, "kind": meltano_kind(schema)}
+    if options := schema.get("enum"):
+        setting["kind"] = "options"
+        setting["options"] = [{"label": option, "value": option} for option in options if option]
     if schema.get("writeOnly"):
-        lines += ["  sensitive: true"]
-    lines += [f"  label: {schema.get('title', name)}"]
+        setting["sensitive"] = True
+    setting["label"] = schema.get("title", name)
     if "description" in schema:
-        lines += [f"  description: {json.dumps(' '.join(schema['description'].split()))}"]
-    return "".join(f"    {line}\n" for line in lines)
+        setting["description"] = " ".join(schema["description"].split())
+    return setting
 
 
-def short_meltano_settings() -> str:
-    """Build the settings in the README's Meltano project, several per line."""
-    lines = [""]
-    for name, schema in all_settings().items():
-        sensitive = ", sensitive: true" if schema.get("writeOnly") else ""
-        item = f"{{name: {name}, kind: {meltano_kind(schema)}{sensitive}}},"
-        if len(lines[-1]) + len(item) > MELTANO_WIDTH:
-            lines.append("")
-        lines[-1] += f" {item}"
-    return "".join(f"     {line}\n" for line in lines)
+def image_tag() -> str:
+    return current_version(CHANGELOG.read_text())
 
 
 def settings_table() -> str:
@@ -204,10 +241,15 @@ def other_failures_table() -> str:
 
 def failures_table(header: str, rules: Mapping[str, Rule]) -> str:
     rows = [
-        (failure, REACTIONS[rule.action].format(scope=rule.scope.value), rule.advice)
+        (
+            failure,
+            REACTIONS[rule.action].format(scope=rule.scope.value),
+            "" if rule.action is Action.SKIP else rule.failure_type.name.lower(),
+            rule.advice,
+        )
         for failure, rule in rules.items()
     ]
-    return table((header, "The tap", "Advice"), rows)
+    return table((header, "The tap", "Type", "Advice"), rows)
 
 
 def classes_table() -> str:
@@ -216,6 +258,57 @@ def classes_table() -> str:
         for name, c in masking.CLASSES.items()
     ]
     return table(("Class", "Content", "Hashed", "Null"), rows)
+
+
+def loaders_table() -> str:
+    rows = [
+        (
+            loader.name,
+            loader.version,
+            RESULTS[loader.result],
+            loader.nested or "—",
+            loader_faults(loader) or "none",
+        )
+        for loader in LOADERS
+    ]
+    return table(("Loader", "Version", "Result", "Nested values", "Known faults"), rows)
+
+
+def loader_faults(loader: Loader) -> str:
+    sentences = [FAULTS[name].sentence for name in loader.faults]
+    sentences += [f"An {value} stops the load." for value in loader.stops_at]
+    return " ".join(filter(None, [*sentences, unflattened(loader), loader.note]))
+
+
+def unflattened(loader: Loader | Translator) -> str:
+    return loader.unflattened and f"Without flattening, {loader.unflattened}."
+
+
+def loader_settings_table() -> str:
+    loaders: list[Loader | Translator] = [*LOADERS, *TRANSLATORS]
+    rows = [
+        (
+            row.name,
+            ", ".join(f"`{name}: {json.dumps(value)}`" for name, value in row.settings.items()),
+            "yes" if row.flattened else "no",
+        )
+        for row in loaders
+        if row.settings
+    ]
+    return table(("Loader", "Settings", "Flattened"), rows)
+
+
+def warehouses_table() -> str:
+    rows = [
+        (kind, *(translator.types[kind] for translator in TRANSLATORS))
+        for kind in TRANSLATORS[0].types
+    ]
+    rows.append(("Known faults", *(warehouse_faults(one) or "none" for one in TRANSLATORS)))
+    return table(("Column", *(f"{one.name} {one.version}" for one in TRANSLATORS)), rows)
+
+
+def warehouse_faults(translator: Translator) -> str:
+    return " ".join(filter(None, [unflattened(translator), translator.note]))
 
 
 def marked(path: str, name: str, build: Callable[[], str]) -> Section:
@@ -228,11 +321,13 @@ def marked(path: str, name: str, build: Callable[[], str]) -> Section:
 SECTIONS = (
     marked("meltano.yml", "settings", meltano_settings),
     marked("README.md", "settings", settings_table),
-    # Comments would be pasted with the project.
-    Section("README.md", "    settings: [\n", "    ]\n", short_meltano_settings),
+    Section("airbyte/metadata.yaml", "dockerImageTag: ", "\n", image_tag),
     marked("docs/streams.md", "streams", streams_table),
     marked("docs/streams.md", "common columns", common_columns_table),
     marked("docs/privacy.md", "classes", classes_table),
+    marked("docs/loaders.md", "loaders", loaders_table),
+    marked("docs/loaders.md", "loader settings", loader_settings_table),
+    marked("docs/loaders.md", "warehouses", warehouses_table),
     marked("docs/errors.md", "codes", codes_table),
     marked("docs/errors.md", "statuses", statuses_table),
     marked("docs/errors.md", "other failures", other_failures_table),

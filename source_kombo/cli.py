@@ -9,8 +9,6 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from singer_sdk.metrics import get_metrics_logger
-
 from source_kombo.catalog import airbyte_catalog, configured_catalog, singer_catalog
 from source_kombo.protocol import LogHandler, error, write
 from source_kombo.signals import end_by_signal
@@ -71,7 +69,6 @@ def _set_up_logging(level: int) -> None:
     logging.basicConfig(handlers=[LogHandler()], force=True)
     logging.captureWarnings(capture=True)
     SourceKombo.logger.setLevel(level)
-    get_metrics_logger().disabled = True  # its counters are in Singer's format
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:

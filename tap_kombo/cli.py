@@ -98,7 +98,7 @@ class JsonFile(click.ParamType):  # type: ignore[type-arg]  # generic only in ne
         if parse_json(text, value, f"{option} file") is None:
             if option != "state":
                 raise InputError(f"{value}: the {option} file holds null. Omit --{option}.")
-            logger.warning("%s: the state file is empty; everything is read.", value)
+            logger.info("%s: the state file is empty; everything is read.", value)
         return io.StringIO(text.decode())
 
 

@@ -162,6 +162,11 @@ class RateLimit:
         self._opens_at = 0.0
         self._error = KomboError(errors.KEY_LIMIT)
 
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until requests are allowed; 0 if they are."""
+        return max(0.0, self._opens_at - time.monotonic())
+
     def close(self, seconds: float, error: KomboError) -> None:
         """Hold all requests back for some seconds, because of an error or the last allowed one."""
         opens_at = time.monotonic() + seconds
@@ -179,7 +184,7 @@ class RateLimit:
             KomboError: The wait would be longer than `max_wait` seconds.
         """
         started = time.monotonic()
-        while (seconds := self._opens_at - time.monotonic()) > 0:
+        while seconds := self.seconds_left:
             if self._opens_at - started > max_wait:
                 raise self._error
             sleep(seconds, self._error)
@@ -215,7 +220,7 @@ class KomboClient:
         self._timeout = timeout
         self._max_wait = max_wait
         self._stop = stop
-        self._rate_limit = RateLimit()
+        self.rate_limit = RateLimit()
         self._last_response = 0.0
         self._is_key_checked = False
         self._failing: set[str | None] = set()
@@ -257,7 +262,7 @@ class KomboClient:
         waited = 0.0
         failures = 0
         while True:
-            waited += self._rate_limit.wait(self._max_wait + JITTER - waited, self._sleep)
+            waited += self.rate_limit.wait(self._max_wait + JITTER - waited, self._sleep)
             sent = time.monotonic()
             try:
                 response = self._send(request, decoder, max_bytes)
@@ -267,7 +272,7 @@ class KomboClient:
                 pause = _pause(failures, error)
                 failures += 1
                 if error.rule is errors.KEY_LIMIT:
-                    self._rate_limit.close(pause, error)
+                    self.rate_limit.close(pause, error)
                     continue
                 limit = self._max_wait + JITTER
                 if error.rule.action is Action.RETRY:
@@ -407,7 +412,7 @@ class KomboClient:
                 )
 
     def _network_error(self, error: Exception) -> KomboError:
-        host = urlsplit(self._base_url).hostname
+        host = urlsplit(self._base_url).netloc
         if isinstance(error, exceptions.SSLError) and _is_tls_failure(error):
             return KomboError(errors.UNTRUSTED, f"No trusted TLS connection to {host}")
         rule, problem = next(
@@ -423,7 +428,7 @@ class KomboClient:
         if response.headers.get("ratelimit-remaining") == "0":
             seconds = _seconds(response.headers.get("ratelimit-reset"))
             if seconds is not None and seconds <= self._max_wait:
-                self._rate_limit.close(seconds, KomboError(errors.KEY_LIMIT, "Rate limit reached"))
+                self.rate_limit.close(seconds, KomboError(errors.KEY_LIMIT, "Rate limit reached"))
 
 
 def _is_tls_failure(error: BaseException | None) -> bool:

@@ -65,8 +65,8 @@ SCHEMA: dict[str, Any] = {
         "api_url": {
             "type": "string",
             "title": "API URL",
-            "description": "Base URL that replaces the region's: a proxy or the sandbox. Plain "
-            "`http` is only accepted for loopback addresses.",
+            "description": "Base URL in place of the region's, such as `https://api.kombo.dev/v1`: "
+            "a proxy or the sandbox. Plain `http` is only accepted for loopback addresses.",
             "pattern": rf"^(https://{HOST}|http://{LOOPBACK})(:[0-9]{{1,5}})?(/[^?#\s]*)?{END}",
             "examples": [API_URLS["eu"]],
         },

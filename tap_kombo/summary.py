@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import shutil
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
 import msgspec
-from singer_sdk import metrics
 
 from tap_kombo.errors import READ, TRANSIENT, UNAVAILABLE, KomboError, Scope
 from tap_kombo.reader import Page, ReadFailed
@@ -18,8 +20,37 @@ from tap_kombo.times import format_time, in_words
 
 logger = logging.getLogger("tap-kombo")
 
-PROGRESS_INTERVAL = 30.0
-"""Seconds between two log lines about the progress of a run."""
+LOG_INTERVAL = 30.0
+TERMINAL_INTERVAL = 1.0
+"""Seconds between two reports of progress in a log, and on a terminal."""
+
+
+class ProgressLine(logging.Filter):
+    """The last line of a terminal, which is erased before each line of the log."""
+
+    def show(self, text: str) -> None:
+        width = shutil.get_terminal_size().columns - 1
+        sys.stderr.write(f"\r\x1b[K{text[:width]}")
+        sys.stderr.flush()
+
+    def filter(self, record: logging.LogRecord) -> bool:  # noqa: ARG002  # logging's signature
+        self.show("")
+        return True
+
+
+def progress_line() -> ProgressLine | None:
+    """Return the last line of the terminal; None if the log is not written to a terminal."""
+    handlers = [
+        handler
+        for handler in logging.root.handlers
+        if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stderr
+    ]
+    if not handlers or not sys.stderr.isatty():
+        return None
+    line = ProgressLine()
+    for handler in handlers:
+        handler.addFilter(line)
+    return line
 
 
 class ReadResult(msgspec.Struct):
@@ -70,12 +101,14 @@ class RunSummary:
         self._reads = self._open.total()
         self._records: Counter[str] = Counter()
         self._reading: dict[tuple[str, str], ReadResult] = {}
-        self._complete = 0
+        self._complete: Counter[str] = Counter()
         self._not_complete: list[ReadFailed] = []
         self._run_error: KomboError | None = None
         self._logged: set[str] = set()
         self._started = time.monotonic()
-        self._next_progress = self._started + PROGRESS_INTERVAL
+        self._line = progress_line()
+        self._interval = TERMINAL_INTERVAL if self._line else LOG_INTERVAL
+        self._next_progress = self._started + self._interval
         logger.info(
             "Reading %s of %s with %s at a time.",
             _count(len(self._open), "stream"),
@@ -100,7 +133,7 @@ class RunSummary:
         self._records[partition.stream] += records
         if not page.is_end:
             return []
-        self._complete += 1
+        self._complete[partition.stream] += 1
         if partition.is_filtered and not result.records:
             logger.info(
                 "%s (%s): no record matches the filters. If the tool does not support one of them, "
@@ -129,16 +162,27 @@ class RunSummary:
             results.append(msgspec.structs.replace(result, status=_status(error), error=error))
         return results
 
-    def log_progress(self) -> None:
+    def report_progress(self, waiting: float) -> None:
+        """Write how far the run is: on a terminal each second, in a log less often.
+
+        Args:
+            waiting: The seconds until the rate limit allows requests.
+        """
         now = time.monotonic()
-        if now >= self._next_progress:
-            self._next_progress = now + PROGRESS_INTERVAL
-            logger.info(
-                "%d of %s done, %s.",
-                self._reads - self._open.total(),
-                _count(self._reads, "stream"),
-                _count(self._records.total(), "record"),
-            )
+        if now < self._next_progress:
+            return
+        self._next_progress = now + self._interval
+        records = self._records.total()
+        text = (
+            f"{self._reads - self._open.total():,} of {_count(self._reads, 'stream')} done, "
+            f"{_count(records, 'record')}, {records / (now - self._started):,.0f} per second"
+        )
+        if waiting:
+            text += f"; waiting {in_words(waiting)} for the rate limit"
+        if self._line:
+            self._line.show(text)
+        else:
+            logger.info("%s.", text)
 
     def finish(self, *, problem: str | None = None, stopped_by: str | None = None) -> bool:
         """Log the result.
@@ -162,7 +206,7 @@ class RunSummary:
         if stopped_by:
             logger.warning("Stopped by %s; the next run resumes from the last state.", stopped_by)
         counts = {
-            "complete": self._complete,
+            "complete": self._complete.total(),
             "not supported": _reads(skipped) - _reads(not_ready),
             "not ready": _reads(not_ready),
             "failed": _reads(failed),
@@ -188,10 +232,10 @@ class RunSummary:
         return not (failed or problem)
 
     def _log_problems(self, not_ready: list[ReadFailed], failed: list[ReadFailed]) -> None:
-        for line in _lines(not_ready):
-            logger.warning("Not ready: %s", line)
-        for line in _lines(event for event in failed if event.error.rule.scope is not Scope.RUN):
-            logger.error("Could not read %s", line)
+        for event in _merged(not_ready):
+            logger.warning("Not ready: %s", _line(event), extra=_fields(event))
+        for event in _merged(e for e in failed if e.error.rule.scope is not Scope.RUN):
+            logger.error("Could not read %s", _line(event), extra=_fields(event))
         if self._run_error:
             logger.error("The run ended early: %s", self._run_error)
 
@@ -207,20 +251,21 @@ class RunSummary:
             return
         self._logged.add(what)
         level = logging.INFO if error.is_skip and error.rule.scope is READ else logging.WARNING
-        logger.log(level, "%s: %s %s.", what, error, "Skipped" if error.is_skip else "Failed")
+        outcome = "Skipped" if error.is_skip else "Failed"
+        logger.log(level, "%s: %s %s.", what, error, outcome, extra=_fields(event))
 
     def _read_ended(self, stream: str) -> None:
+        """Log the number of a stream's records after its last integration."""
         self._open[stream] -= 1
-        if self._open[stream]:
+        integrations = self._complete[stream]
+        if self._open[stream] or not integrations:
             return
-        metrics.log(
-            metrics.get_metrics_logger(),
-            metrics.Point(
-                "counter",
-                metrics.Metric.RECORD_COUNT,
-                self._records[stream],
-                {metrics.Tag.STREAM.value: stream},
-            ),
+        logger.info(
+            "%s: %s of %s.",
+            stream,
+            _count(self._records[stream], "record"),
+            _count(integrations, "integration"),
+            extra={"stream_name": stream, "records": self._records[stream]},
         )
 
 
@@ -250,19 +295,29 @@ def _structured(event: ReadFailed) -> dict[str, object]:
     }
 
 
+def _fields(event: ReadFailed) -> dict[str, object]:
+    """Return the structured fields of a log record, which has a `message` of its own."""
+    fields = _structured(event)
+    del fields["message"]
+    return fields
+
+
 def _reads(events: Iterable[ReadFailed]) -> int:
     return sum(len(event.streams) for event in events)
 
 
-def _lines(events: Iterable[ReadFailed]) -> list[str]:
-    """Write a line for each integration and cause, with the streams that it applies to."""
-    streams: dict[tuple[str, str], list[str]] = {}
+def _merged(events: Iterable[ReadFailed]) -> list[ReadFailed]:
+    """Merge the failures of an integration with the same cause."""
+    merged: dict[tuple[str, str], ReadFailed] = {}
     for event in events:
-        streams.setdefault((event.integration_id, str(event.error)), []).extend(event.streams)
-    return [
-        f"{integration_id} ({', '.join(names)}): {error}"
-        for (integration_id, error), names in streams.items()
-    ]
+        cause = event.integration_id, str(event.error)
+        streams = [*merged[cause].streams, *event.streams] if cause in merged else event.streams
+        merged[cause] = replace(event, streams=streams)
+    return [*merged.values()]
+
+
+def _line(event: ReadFailed) -> str:
+    return f"{event.integration_id} ({', '.join(event.streams)}): {event.error}"
 
 
 def _count(number: int, noun: str) -> str:

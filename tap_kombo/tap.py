@@ -325,7 +325,7 @@ class TapKombo(Tap):
                     results = summary.read_failed(event)
             writer.write_results(results)
             writer.write_state()
-            summary.log_progress()
+            summary.report_progress(self.client.rate_limit.seconds_left)
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         """Check the settings in place of the SDK, which prints values. Discovery needs none."""
@@ -375,6 +375,7 @@ class TapKombo(Tap):
             KomboError: The API key, the URL or the network is wrong.
             RunFailedError: The details of an integration cannot be read.
         """
+        self.logger.info("Checking the integrations at %s.", settings.base_url(self.config))
         is_failed = False
         for event in self.read_details(self.config["integration_ids"]):
             if isinstance(event, Page):

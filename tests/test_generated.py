@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from harness.tap import run_tap
+from loaders.faults import FAULTS
+from loaders.table import LOADERS, TRANSLATORS
 from scripts.generate_dbt import MODELS, dbt_files, personal_classes
 from scripts.generate_docs import (
     MODEL,
@@ -112,3 +114,16 @@ def test_personal_data_in_nested_fields_belongs_to_its_dbt_column() -> None:
     assert personal_classes("hris_employees", "manager") == ["contact", "names"]
     assert personal_classes("hris_absences", "type_id") == ["health_and_eeo"]
     assert personal_classes("ats_jobs", "location") == []
+
+
+def test_every_known_fault_of_loaders_is_one_of_a_loader() -> None:
+    assert {fault for loader in LOADERS for fault in loader.faults} == FAULTS.keys()
+
+
+def test_every_environment_of_loaders_is_used() -> None:
+    used = {loader.environment for loader in LOADERS} | {"s3-server"}
+    used |= {translator.environment for translator in TRANSLATORS}
+    folder = ROOT / "loaders/environments"
+    assert {path.name for path in folder.iterdir()} == {
+        f"{name}.{suffix}" for name in used for suffix in ("in", "txt")
+    }

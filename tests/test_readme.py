@@ -8,23 +8,31 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.meltano import IGNORED
+from harness.postgres import Postgres, postgres
 from kombo_sandbox import Sandbox
+from scripts.repository import RAW, ROOT, local_links
 
-ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 README = (ROOT / "README.md").read_text()
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    ROOT / "SECURITY.md",
+]
 DOCUMENTS += sorted((ROOT / "docs").glob("*.md"))
 SANDBOX_DOCUMENTS = [ROOT / "docs/sandbox.md", ROOT / "packages/kombo-sandbox/README.md"]
 
 API_KEY = "ks_prod_..."
 INTEGRATION_ID = "personio:xc2nfggxoBz2SPafs9TCzQGx"
+POSTGRES_URL = "postgresql+psycopg://user:password@host:5432/database"
 
 
 @pytest.fixture(scope="module")
@@ -34,30 +42,55 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="module")
-def meltano_project(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def database() -> Iterator[Postgres]:
+    with postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def meltano_project(
+    sandbox: Sandbox, database: Postgres, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """The README's Meltano project, after its commands."""
     folder = tmp_path_factory.mktemp("meltano")
-    project = block("yaml", "default_environment")
-    # The tap is already installed.
-    tap = "    pip_url: git+URL-of-this-repository\n    executable: tap-kombo\n"
-    assert tap in project
-    project = project.replace(tap, f"    executable: {BIN / 'tap-kombo'}\n")
-    (folder / "meltano.yml").write_text(project)
+    in_checkout, elsewhere = block("sh", "make build").splitlines()
+    assert f"HUB={RAW}meltanohub " in elsewhere
+    assert "UV_FIND_LINKS=$PWD/dist" in in_checkout
+    in_checkout = in_checkout.replace("$PWD/dist", "$DIST")
+    commands = for_sandbox(block("sh", "meltano run"), sandbox)
+    assert POSTGRES_URL in commands
+    commands = commands.replace(POSTGRES_URL, f"'{database.url}'")
+    env = {
+        "DIST": str(folder / "dist"),
+        "TAP_KOMBO_API_URL": sandbox.url,
+        "UV_CONSTRAINT": str(ROOT / "constraints.txt"),
+        "MELTANO_CLI_DISABLE_VERSION_CHECK": "true",
+        "MELTANO_SEND_ANONYMOUS_USAGE_STATS": "false",
+    }
+    shell(f"{in_checkout}\ncd {folder}\n{commands}", ROOT, env)
+    return folder / "kombo-project"
+
+
+@pytest.fixture(scope="module")
+def wheel(meltano_project: Path) -> dict[str, str]:
+    """The environment in which `tap-kombo` is the one that Meltano installed from the wheel."""
+    tap = meltano_project / ".meltano/extractors/tap-kombo/venv/bin"
+    return {"PATH": f"{tap}:{BIN}:{os.environ['PATH']}"}
+
+
+@pytest.fixture(scope="module")
+def target_jsonl(wheel: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of `wheel` with target-jsonl."""
+    folder = tmp_path_factory.mktemp("target-jsonl")
     pinned = re.search(r"pip_url: >-\n((?:\s+\S+==\S+\n)+)", (ROOT / "meltano.yml").read_text())
     assert pinned
-    (folder / "constraints.txt").write_text(pinned[1].replace(" ", ""))
-    commands = for_sandbox(block("sh", "meltano run"), sandbox)
-    env = {
-        "TAP_KOMBO_API_URL": sandbox.url,
-        "UV_CONSTRAINT": str(folder / "constraints.txt"),
-        "MELTANO_CLI_DISABLE_VERSION_CHECK": "true",
-    }
-    shell(commands, folder, env)
-    return folder
+    run_uv("venv", "--quiet", "--python", sys.executable, str(folder))
+    run_uv("pip", "install", "--quiet", "--python", str(folder), *pinned[1].split())
+    return {**wheel, "PATH": f"{folder / 'bin'}:{wheel['PATH']}"}
 
 
 def test_readme_is_short() -> None:
-    assert len(README.split()) <= 1300
+    assert len(README.split()) <= 1150
     assert len(README.splitlines()) <= 150
 
 
@@ -66,8 +99,8 @@ def test_readme_is_short() -> None:
     [*DOCUMENTS, *ROOT.glob("packages/*/README.md")],
     ids=lambda path: str(path.relative_to(ROOT)),
 )
-def test_relative_links_have_targets(document: Path) -> None:
-    for link in re.findall(r"\]\(([^)]+)\)", document.read_text()):
+def test_links_to_the_repository_have_targets(document: Path) -> None:
+    for link in re.findall(r"\]\(([^)]+)\)", local_links(document.read_text(), document.parent)):
         path, _, anchor = link.partition("#")
         if ":" in path:
             continue
@@ -76,24 +109,27 @@ def test_relative_links_have_targets(document: Path) -> None:
         assert not anchor or anchor in anchors(target), link
 
 
-def test_meltano_project_writes_the_selected_streams(meltano_project: Path) -> None:
-    files = {path.name for path in (meltano_project / "output").iterdir()}
+@pytest.mark.usefixtures("meltano_project")
+def test_meltano_project_writes_the_selected_streams(database: Postgres) -> None:
+    tables = database.rows(
+        "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'tap_kombo'"
+    )
 
-    assert files == {"ats_offers.jsonl", "ats_jobs.jsonl"}
+    assert {table["name"] for table in tables} == {"ats_offers", "ats_jobs"}
 
 
+@pytest.mark.usefixtures("meltano_project")
 def test_meltano_project_writes_every_offer_without_the_deselected_field(
-    sandbox: Sandbox, meltano_project: Path
+    sandbox: Sandbox, database: Postgres
 ) -> None:
-    lines = (meltano_project / "output/ats_offers.jsonl").read_text().splitlines()
+    offers = {row["id"]: row for row in database.table("tap_kombo", "ats_offers")}
 
-    offers = {offer["id"]: offer for offer in map(json.loads, lines)}
     assert offers.keys() == {offer["id"] for offer in sandbox.records("ats_offers")}
     assert not any("remote_data" in offer for offer in offers.values())
 
 
 def test_meltano_project_stores_the_state(meltano_project: Path) -> None:
-    command = "meltano state get dev:tap-kombo-to-target-jsonl"
+    command = "meltano state get dev:tap-kombo-to-target-postgres"
 
     state = json.loads(shell(command, meltano_project).stdout)
 
@@ -101,11 +137,11 @@ def test_meltano_project_stores_the_state(meltano_project: Path) -> None:
 
 
 def test_quickstart_emits_messages_like_those_in_the_readme(
-    sandbox: Sandbox, tmp_path: Path
+    sandbox: Sandbox, wheel: dict[str, str], tmp_path: Path
 ) -> None:
     write_config(tmp_path, sandbox)
 
-    shell(block("sh", "--discover"), tmp_path)
+    shell(block("sh", "--discover"), tmp_path, wheel)
 
     messages = [json.loads(line) for line in (tmp_path / "messages.jsonl").read_text().splitlines()]
     shown_record, shown_state = re.findall(
@@ -118,16 +154,14 @@ def test_quickstart_emits_messages_like_those_in_the_readme(
 
 
 def test_quickstart_resumes_from_the_states_of_the_target(
-    sandbox: Sandbox, meltano_project: Path, tmp_path: Path
+    sandbox: Sandbox, target_jsonl: dict[str, str], tmp_path: Path
 ) -> None:
     write_config(tmp_path, sandbox)
     (tmp_path / "catalog.json").write_text((ROOT / "catalog.json").read_text())
-    targets = meltano_project / ".meltano/loaders/target-jsonl/venv/bin"
-    env = {"PATH": f"{BIN}:{targets}:{os.environ['PATH']}"}
     sandbox.clear_requests()
 
     for _ in range(2):
-        shell(block("sh", "target-jsonl >> states.jsonl"), tmp_path, env)
+        shell(block("sh", "target-jsonl >> states.jsonl"), tmp_path, target_jsonl)
 
     requests = [r for r in sandbox.requests() if r.path == "/ats/offers"]
     assert ["updated_after" in request.params for request in requests] == [False, True]
@@ -160,23 +194,70 @@ def test_documented_log_format_contains_the_documented_result(
 
 def test_tap_reads_the_settings_written_by_the_sandbox(tmp_path: Path) -> None:
     document = (ROOT / "docs/sandbox.md").read_text()
-    serve = re.search(r"(?m)^kombo-sandbox (serve .*)$", document)
-    assert serve
-    with subprocess.Popen(
-        [BIN / "kombo-sandbox", *serve[1].split(), "--port=0"],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-    ) as process:
-        assert process.stdout
-        process.stdout.readline()
-        try:
-            shell(block("sh", "tap-kombo --config config.json --test", document), tmp_path)
-        finally:
-            process.terminate()
+
+    with serving(document, tmp_path):
+        shell(block("sh", "tap-kombo --config config.json --test", document), tmp_path)
 
     messages = (tmp_path / "messages.jsonl").read_text().splitlines()
     streams = {json.loads(message).get("stream") for message in messages}
     assert {"ats_offers", "hris_employees"} <= streams
+
+
+def test_guide_to_the_first_syncs_shows_their_results(
+    target_jsonl: dict[str, str], tmp_path: Path
+) -> None:
+    document = (ROOT / "docs/getting-started.md").read_text()
+    second = block("sh", "kombo-sandbox change", document)
+
+    with serving(document, tmp_path) as url:
+        log = shell(block("sh", "touch states.jsonl", document), tmp_path, target_jsonl).stderr
+        first_files = set(tmp_path.glob("*.jsonl"))
+        shell(with_url(second, url), tmp_path, target_jsonl)
+
+    for line in block("", "streams synced", document).splitlines():
+        assert line.partition(" in ")[0] in log
+    new = {
+        path.name.partition("-")[0]: [json.loads(line) for line in path.read_text().splitlines()]
+        for path in set(tmp_path.glob("*.jsonl")) - first_files
+    }
+    assert (len(new["ats_offers"]), len(new["ats_applications"])) == (3, 3)
+    [deleted] = new["hris_employees"]
+    assert deleted["_sdc_deleted_at"]
+
+
+def test_documented_pipe_into_postgresql_works(
+    sandbox: Sandbox, database: Postgres, tmp_path: Path
+) -> None:
+    document = (ROOT / "docs/loaders.md").read_text()
+    write_config(tmp_path, sandbox)
+    target = json.loads(block("json", "sqlalchemy_url", document))
+    (tmp_path / "target.json").write_text(json.dumps(target | {"sqlalchemy_url": database.url}))
+
+    shell(block("sh", "target-postgres --config", document), tmp_path)
+
+    rows = database.table(target["default_target_schema"], "ats_offers")
+    assert len(rows) == len(sandbox.records("ats_offers"))
+
+
+def test_documented_masking_hides_names(sandbox: Sandbox, tmp_path: Path) -> None:
+    document = (ROOT / "docs/privacy.md").read_text()
+    preset, sync = block("sh", "--masking >", document).splitlines()
+    write_config(tmp_path, sandbox)
+    (tmp_path / "catalog.json").write_text((ROOT / "catalog.json").read_text())
+
+    shell(preset, tmp_path)
+    masking = tmp_path / "masking.json"
+    masking.write_text(masking.read_text().replace("${MASKING_SALT}", "a long random string"))
+    output = shell(sync, tmp_path).stdout
+
+    messages = map(json.loads, output.splitlines())
+    emitted = {
+        message["record"]["last_name"]
+        for message in messages
+        if message["type"] == "RECORD" and message["stream"] == "ats_candidates"
+    }
+    assert emitted
+    assert emitted.isdisjoint(record["last_name"] for record in sandbox.records("ats_candidates"))
 
 
 @pytest.mark.parametrize("document", SANDBOX_DOCUMENTS, ids=lambda path: path.name)
@@ -184,7 +265,30 @@ def test_sandbox_commands_work(sandbox: Sandbox, tmp_path: Path, document: Path)
     commands = block("sh", "kombo-sandbox change", document.read_text())
     commands = commands.replace("hris_employees", "ats_jobs")  # this sandbox is an ATS
 
-    shell(re.sub(r"(?m)^(kombo-sandbox \S+)", rf"\1 --url {sandbox.url}", commands), tmp_path)
+    shell(with_url(commands, sandbox.url), tmp_path)
+
+
+@contextmanager
+def serving(document: str, folder: Path) -> Iterator[str]:
+    """Run the documented sandbox, which writes the settings of the tap, and yield its URL."""
+    serve = re.search(r"(?m)^kombo-sandbox (serve .*--write-config.*)$", document)
+    assert serve
+    with subprocess.Popen(
+        [BIN / "kombo-sandbox", *serve[1].split(), "--port=0"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout
+        process.stdout.readline()
+        try:
+            yield json.loads((folder / "config.json").read_text())["api_url"]
+        finally:
+            process.terminate()
+
+
+def with_url(commands: str, url: str) -> str:
+    """Send the commands of the sandbox to another one than the default."""
+    return re.sub(r"(?m)^(kombo-sandbox \S+)", rf"\1 --url {url}", commands)
 
 
 def block(language: str, text: str, document: str = README) -> str:
@@ -222,6 +326,10 @@ def matches(shown: Any, real: Any) -> bool:
     if isinstance(shown, list) and isinstance(real, list):
         return all(matches(shown[0], item) for item in real)
     return shown is None or real is None or type(shown) is type(real)
+
+
+def run_uv(*arguments: str) -> None:
+    subprocess.run([BIN / "uv", *arguments], check=True)
 
 
 def shell(

@@ -21,7 +21,8 @@ from dagster import (
     op,
 )
 
-from tap_kombo_airflow.settings import read_integration_ids
+from tap_kombo_airflow.integrations import find_integration_ids
+from tap_kombo_airflow.store import Store
 
 INTEGRATIONS = Path(os.environ["KOMBO_INTEGRATIONS"])
 SHARD_SIZE = 20
@@ -33,7 +34,8 @@ PERMANENT = {2, 3}
 @op(out=DynamicOut(str))
 def plan() -> Iterator[DynamicOutput[str]]:
     """Number the shards: `2/5` is the third of five."""
-    shards = -(-len(read_integration_ids(INTEGRATIONS)) // SHARD_SIZE)
+    found = find_integration_ids(INTEGRATIONS, "KOMBO_INTEGRATIONS", Store({}, "kombo"))
+    shards = -(-len(found) // SHARD_SIZE)
     for shard in range(shards):
         yield DynamicOutput(f"{shard}/{shards}", mapping_key=str(shard))
 

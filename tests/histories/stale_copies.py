@@ -28,6 +28,8 @@ def without_stale_copies(stream: str, record: Record, forgotten: Container[str])
     return {
         name: _fresh_values(nested[name], value, forgotten) if name in nested else value
         for name, value in record.items()
+        # A nested object may lack its id, which is then only beside it.
+        if record.get(f"{name}_id") not in forgotten
     }
 
 

@@ -202,6 +202,13 @@ def test_model_is_unavailable_while_a_record_is_forgotten(history: HistoryWithEr
     history.finish()
 
 
+def test_applications_of_offers_are_forgotten(history: HistoryWithErrors) -> None:
+    history.sync(RunOptions())
+    for _ in range(6):
+        history.change_record("forget", "ats_applications", integration=0, record=0)
+    history.finish()
+
+
 @pytest.mark.parametrize("clock_offset", [40 * DAY, -40 * DAY])
 def test_complete_read_with_a_wrong_clock_of_the_machine(
     history: HistoryWithErrors, clock_offset: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,15 @@ def test_a_signal_during_startup_ends_the_process() -> None:
     assert process.returncode == -signal.SIGTERM
     assert stdout == b""
     assert b"Traceback" not in stderr
+
+
+def test_a_process_that_its_signal_does_not_end_has_an_exit_status() -> None:
+    # Process 1 of a container does not receive the signal; here it is blocked.
+    code = "from source_kombo.signals import end_by_signal; end_by_signal(15)"
+    blocked = "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [15]); " + code
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -15
+    assert subprocess.run([sys.executable, "-c", blocked], check=False).returncode == 143
 
 
 def test_a_closed_pipe_ends_the_read(sandbox: Sandbox) -> None:

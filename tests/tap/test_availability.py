@@ -182,8 +182,19 @@ def test_the_test_option_waits_once_for_the_end_of_an_outage(sandbox: Sandbox) -
 
     assert run.code == 1
     [error] = run.errors
-    assert error.startswith("No connection to ")
+    host = sandbox.url.removeprefix("http://").removesuffix("/v1")
+    assert error.startswith(f"No connection to {host}")
     assert len(sandbox.requests()) <= 1 + 6 + 1
+
+
+def test_the_test_option_logs_the_url_before_it_waits(sandbox: Sandbox) -> None:
+    sandbox.fault(path="/check-api-key", hang=True)
+
+    with tap_process(settings_for(sandbox), "--test") as process:
+        assert process.stderr
+        line = next(line for line in process.stderr if b"Checking" in line)
+
+    assert line.endswith(f"Checking the integrations at {sandbox.url}.\n".encode())
 
 
 def test_the_test_option_prints_one_line_whatever_a_tool_is_named() -> None:

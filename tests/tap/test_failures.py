@@ -120,9 +120,10 @@ def test_a_wrong_url_ends_the_run(sandbox: Sandbox) -> None:
 def test_a_server_that_cannot_be_reached_ends_the_run() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
+        host = f"127.0.0.1:{unused.getsockname()[1]}"
         settings = {
             "api_key": "ks_dev_1",
-            "api_url": f"http://127.0.0.1:{unused.getsockname()[1]}/v1",
+            "api_url": f"http://{host}/v1",
             "integration_ids": ["personio:x", "personio:y"],
         }
 
@@ -130,7 +131,7 @@ def test_a_server_that_cannot_be_reached_ends_the_run() -> None:
 
     assert run.code == 1
     [error] = run.errors
-    assert error.startswith("The run ended early: No connection to 127.0.0.1")
+    assert error.startswith(f"The run ended early: No connection to {host}")
     assert "`api_url`" in error
 
 

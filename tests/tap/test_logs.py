@@ -11,7 +11,14 @@ from unittest import mock
 
 import pytest
 
-from harness.tap import TapRun, catalog_with, run_tap, settings_for, tap_process
+from harness.tap import (
+    TapRun,
+    catalog_with,
+    log_config,
+    run_tap,
+    settings_for,
+    tap_process,
+)
 from kombo_sandbox import Sandbox
 from tests.tap.raw_server import (
     CLOSE,
@@ -477,20 +484,3 @@ def test_a_key_that_is_not_encrypted_is_not_sent_to_a_proxy(variable: str, proxy
 
     assert run.code == 0
     assert len(kombo.heads) == 4
-
-
-def log_config(folder: Path, **more: Any) -> str:
-    """Write a configuration with which the log is JSON, and return its path."""
-    path = folder / "logging.json"
-    path.write_text(
-        json.dumps(
-            {
-                "version": 1,
-                "formatters": {"json": {"()": "singer_sdk.logging.StructuredFormatter"}},
-                "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
-                "root": {"level": "INFO", "handlers": ["stderr"]},
-                **more,
-            }
-        )
-    )
-    return str(path)

@@ -135,7 +135,7 @@ def dags() -> str:
         "from datetime import timedelta\nfrom pathlib import Path\n"
         + shown.replace(call, f"kombo_dag({arguments})")
         + f'no_connection = kombo_dag("no_connection", kombo_conn_id="nobody", {delay})\n'
-        + f'empty = kombo_dag("empty_shards", integration_ids=customers, shard_size=0, {delay})\n'
+        + f'empty = kombo_dag("empty_shards", shard_size=0, {delay})\n'
     )
 
 
@@ -153,8 +153,12 @@ def variables(kombo: Sandbox, database: Postgres) -> dict[str, str]:
     of_kombo = {
         "conn_type": "generic",
         "password": kombo.api_key,
-        # Otherwise some runs would read everything.
-        "extra": {"api_url": kombo.url, "full_refresh_interval_days": 0},
+        "extra": {
+            "api_url": kombo.url,
+            "integration_ids": {"sql": "SELECT integration_id FROM customers WHERE is_live"},
+            # Otherwise some runs would read everything.
+            "full_refresh_interval_days": 0,
+        },
     }
     of_database = json.dumps(
         {

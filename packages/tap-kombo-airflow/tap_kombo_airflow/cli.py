@@ -18,9 +18,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tap_kombo_airflow import webhooks
+from tap_kombo_airflow.integrations import find_integration_ids
 from tap_kombo_airflow.pipe import DEFAULT_TAP, Pipe, find_command
 from tap_kombo_airflow.result import summarize
-from tap_kombo_airflow.settings import ConfigurationError, read_integration_ids, target_settings
+from tap_kombo_airflow.settings import ConfigurationError, target_settings
 from tap_kombo_airflow.shard import Shard, StoppedError
 from tap_kombo_airflow.store import DatabaseError, LeaseLostError, Store
 
@@ -56,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="read a shard of the integrations in a file")
     run.set_defaults(run=_run)
-    run.add_argument("integrations", type=Path, help="a file: an id on each line, or a JSON list")
+    run.add_argument("integrations", help="a file: an id on each line, a JSON list, or a query")
     run.add_argument("--shard", type=int, default=0, help="the number of the shard, from 0")
     run.add_argument("--of", type=int, default=1, help="the number of shards")
     run.add_argument("--schema", default="kombo", help="the schema of the rows and the states")
@@ -78,11 +79,12 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> int:
     if not 0 <= options.shard < options.of:
         raise ConfigurationError("--shard: it must be at least 0 and less than --of.")
-    found = read_integration_ids(options.integrations)
+    store = Store({}, options.schema)
+    # Sorted, because each shard runs the query itself, and its rows have no order.
+    found = sorted(find_integration_ids(options.integrations, "INTEGRATIONS", store))
     integration_ids = found[options.shard :: options.of]
     if not integration_ids:
         raise ConfigurationError(f"--of: there are only {len(found)} integrations. Lower it.")
-    store = Store({}, options.schema)
     store.prepare()
     pipe = Pipe({}, target_settings({}, options.schema), options.catalog)
     shard = Shard(store, pipe, f"shard {options.shard} of {options.of}")

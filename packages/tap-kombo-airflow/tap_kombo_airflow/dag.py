@@ -20,15 +20,10 @@ from airflow.sdk.exceptions import (
     AirflowNotFoundException,
 )
 
+from tap_kombo_airflow.integrations import find_integration_ids, make_shards
 from tap_kombo_airflow.pipe import DEFAULT_TARGET, Pipe, TargetError
 from tap_kombo_airflow.result import summarize
-from tap_kombo_airflow.settings import (
-    ConfigurationError,
-    check_integration_ids,
-    make_shards,
-    read_integration_ids,
-    target_settings,
-)
+from tap_kombo_airflow.settings import ConfigurationError, target_settings
 from tap_kombo_airflow.shard import Shard
 from tap_kombo_airflow.store import DatabaseError, LeaseLostError, Store
 
@@ -62,7 +57,8 @@ def kombo_dag(
         database_conn_id: The Airflow connection to the PostgreSQL database of the states and rows.
         schema: The schema of both.
         integration_ids: A function that returns the integrations. Without it, they are the
-            `integration_ids` in the extra of the Kombo connection: a list, or the path of a file.
+            `integration_ids` in the extra of the Kombo connection: a list, the path of a file, or
+            `{"sql": "SELECT ..."}`, a query of the database.
         catalog: A catalog file on the workers; all streams without.
         shard_size: The largest number of integrations in a task; a run can override it.
         max_active_shards: The number of tasks that run at a time. They share the API key's rate
@@ -91,7 +87,9 @@ def kombo_dag(
         """Group the integrations into shards, and let the target create its tables."""
         limit = conf.getint("core", "max_map_length")
         with _one_sentence():
-            found = _integration_ids(integration_ids, kombo_conn_id)
+            extra = _connection(kombo_conn_id).extra_dejson
+            given = integration_ids() if integration_ids else extra.get("integration_ids")
+            found = find_integration_ids(given, "`integration_ids`", store())
             shards = make_shards(found, (params or {})["shard_size"], at_most=limit)
             started = store().prepare()
             pipe().create_tables(found[0])
@@ -170,15 +168,6 @@ def _one_sentence() -> Iterator[None]:
         raise AirflowFailException(str(error)) from None
     except (DatabaseError, LeaseLostError, TargetError) as error:
         raise AirflowException(str(error)) from None
-
-
-def _integration_ids(function: Callable[[], list[str]] | None, conn_id: str) -> list[str]:
-    if function:
-        return check_integration_ids(function(), "`integration_ids`")
-    found = _connection(conn_id).extra_dejson.get("integration_ids")
-    if isinstance(found, str):
-        return read_integration_ids(Path(found))
-    return check_integration_ids(found, f"`integration_ids` of the Airflow connection {conn_id}")
 
 
 def _tap_settings(conn_id: str) -> dict[str, Any]:

@@ -163,6 +163,10 @@ class Store:
         except psycopg.Error as error:
             raise DatabaseError(_sentence(error)) from None
 
+    def select(self, query: str) -> list[Any]:
+        """Run a user's query; braces in it have no meaning."""
+        return self.execute(query.replace("{", "{{").replace("}", "}}"))
+
 
 @contextmanager
 def _closing_after(connection: psycopg.Connection, seconds: float) -> Iterator[None]:

@@ -34,7 +34,8 @@ from typing import Any, NamedTuple
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from tap_kombo_airflow.settings import INTEGRATION_ID, ConfigurationError
+from tap_kombo_airflow.integrations import INTEGRATION_ID
+from tap_kombo_airflow.settings import ConfigurationError
 from tap_kombo_airflow.store import DatabaseError, Store
 
 logger = logging.getLogger(__name__)

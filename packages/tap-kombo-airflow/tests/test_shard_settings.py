@@ -1,4 +1,4 @@
-"""The list of integrations, and the shards."""
+"""The list of integrations, its shards, and the settings of the target."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import make_url
 
-from tap_kombo_airflow.settings import (
-    ConfigurationError,
-    check_integration_ids,
-    make_shards,
-    read_integration_ids,
-    target_settings,
-)
+from tap_kombo_airflow.integrations import find_integration_ids, make_shards
+from tap_kombo_airflow.settings import ConfigurationError, target_settings
+from tap_kombo_airflow.store import Store
+
+NO_DATABASE = Store({"host": "/nowhere"}, "kombo")
 
 IDS = ["personio:B1hu5NGyhdjSq5X3hxEz4bAN", "greenhouse:jChnp6K4vWauG9qVNc3wcvzk"]
 
@@ -28,18 +26,39 @@ IDS = ["personio:B1hu5NGyhdjSq5X3hxEz4bAN", "greenhouse:jChnp6K4vWauG9qVNc3wcvzk
 def test_a_file_has_an_id_on_each_line_or_is_a_json_list(tmp_path: Path, content: str) -> None:
     (tmp_path / "ids").write_text(content)
 
-    assert read_integration_ids(tmp_path / "ids") == IDS
+    assert find_integration_ids(tmp_path / "ids", "ids", NO_DATABASE) == IDS
+
+
+def test_a_query_returns_an_id_in_each_row(store: Store, tmp_path: Path) -> None:
+    query = f"SELECT unnest('{{{IDS[0]}, {IDS[1]}}}'::text[]), 'ignored'"
+    (tmp_path / "ids").write_text(json.dumps({"sql": query}))
+
+    assert find_integration_ids({"sql": query}, "ids", store) == IDS
+    assert find_integration_ids(tmp_path / "ids", "ids", store) == IDS
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ("SELECT id FROM customers", 'relation "customers" does not exist'),
+        ("SELECT NULL", "entry 1 is not a valid integration id"),
+        ("SELECT 1 WHERE false", "there is no integration"),
+    ],
+)
+def test_a_query_that_returns_no_ids_is_rejected(query: str, sentence: str, store: Store) -> None:
+    with pytest.raises(ConfigurationError, match=sentence):
+        find_integration_ids({"sql": query}, "ids", store)
 
 
 def test_duplicates_are_read_once() -> None:
-    assert check_integration_ids([*IDS, IDS[0]], "ids") == IDS
+    assert find_integration_ids([*IDS, IDS[0]], "ids", NO_DATABASE) == IDS
 
 
 @pytest.mark.parametrize(
     ("found", "sentence"),
     [
         (None, "this is not a list of integrations"),
-        ({"file": "ids"}, "this is not a list of integrations"),
+        ({"sql": None}, "this is not a list of integrations"),
         ([], "there is no integration. Add one"),
         ([IDS[0], "personio"], "entry 2 is not a valid integration id"),
         ([IDS[0], None], "entry 2 is not a valid integration id"),
@@ -47,7 +66,7 @@ def test_duplicates_are_read_once() -> None:
 )
 def test_a_list_that_is_not_valid_is_rejected(found: Any, sentence: str) -> None:
     with pytest.raises(ConfigurationError, match=f"^`integration_ids`: {sentence}"):
-        check_integration_ids(found, "`integration_ids`")
+        find_integration_ids(found, "`integration_ids`", NO_DATABASE)
 
 
 @pytest.mark.parametrize(
@@ -67,12 +86,12 @@ def test_a_file_that_is_not_valid_is_rejected(
     (tmp_path / "ids").write_bytes(content)
 
     with pytest.raises(ConfigurationError, match=f"^{tmp_path}/ids: {sentence}"):
-        read_integration_ids(tmp_path / "ids")
+        find_integration_ids(tmp_path / "ids", "ids", NO_DATABASE)
 
 
 def test_a_file_that_does_not_exist_is_rejected() -> None:
     with pytest.raises(ConfigurationError, match=r"^/nowhere/ids: the file cannot be read"):
-        read_integration_ids(Path("/nowhere/ids"))
+        find_integration_ids(Path("/nowhere/ids"), "ids", NO_DATABASE)
 
 
 @pytest.mark.parametrize(

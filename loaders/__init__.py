@@ -1,0 +1,1 @@
+"""Other loaders than target-postgres, fed by the real tap: `make test-loaders`."""
