@@ -47,7 +47,6 @@ soak: $(INSTALLED) ## Run long random histories and kills, for SOAK_MINUTES=30
 SHARDS := packages/tap-kombo-airflow
 AIRFLOW := .cache/airflow-venv
 DAGSTER := .cache/dagster-venv
-LOADER := .cache/loader-venv
 TAP := .cache/benchmarks/tap
 AIRBYTE := .cache/benchmarks/airbyte
 DLT := .cache/benchmarks/dlt
@@ -72,7 +71,7 @@ test-recipes: $(INSTALLED) $(DAGSTER)/installed ## Run the recipes of docs/scali
 	@$(BIN)/pytest --numprocesses=0 $(SHARDS)/system_tests/test_recipes.py $(ARGS)
 
 .PHONY: test-dbt
-test-dbt: $(INSTALLED) $(DBT_VENV)/installed $(LOADER)/installed ## Build the dbt package on PostgreSQL and DuckDB
+test-dbt: $(INSTALLED) $(DBT_VENV)/installed .cache/loaders/duckdb/installed ## Build the dbt package on PostgreSQL and DuckDB
 	@$(BIN)/pytest --dist=load dbt/system_tests $(ARGS)
 
 define create_environment
@@ -86,7 +85,7 @@ $(AIRFLOW)/installed $(DAGSTER)/installed: .cache/%-venv/installed: $(SHARDS)/sy
 	$(call create_environment,$<,--requirement $(<:.txt=.in) --editable $(SHARDS))
 	@touch $@
 
-$(DBT_VENV)/installed $(LOADER)/installed: .cache/%-venv/installed: dbt/system_tests/%.txt | $(INSTALLED)
+$(DBT_VENV)/installed: dbt/system_tests/dbt.txt | $(INSTALLED)
 	$(call create_environment,$<,--requirement $(<:.txt=.in))
 	@touch $@
 
@@ -169,8 +168,7 @@ constraints: $(INSTALLED) ## Update constraints.txt to the newest versions
 			$(SHARDS)/system_tests/$$part.in $(SHARDS)/pyproject.toml \
 			--output-file $(SHARDS)/system_tests/$$part.txt || exit 1; \
 	done
-	@for part in dbt/system_tests/dbt dbt/system_tests/loader \
-		benchmarks/environments/airbyte benchmarks/environments/dlt \
+	@for part in dbt/system_tests/dbt benchmarks/environments/airbyte benchmarks/environments/dlt \
 		$(basename $(wildcard loaders/environments/*.in)); do \
 		UV_CONSTRAINT= $(BIN)/uv pip compile $(NEWEST) $$part.in --output-file $$part.txt || exit 1; \
 	done

@@ -21,7 +21,7 @@ from harness.dbt import DBT_BIN
 from harness.postgres import Postgres
 
 BIN = Path(sys.executable).parent
-LOADER_BIN = PROJECT / ".cache/loader-venv/bin"
+LOADER_BIN = PROJECT / ".cache/loaders/duckdb/bin"
 DUCKDB_ROWS = Path(__file__).with_name("duckdb_rows.py")
 
 
