@@ -194,7 +194,7 @@ def meltano_setting(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     return setting
 
 
-def image_tag() -> str:
+def version() -> str:
     return current_version(CHANGELOG.read_text())
 
 
@@ -321,7 +321,8 @@ def marked(path: str, name: str, build: Callable[[], str]) -> Section:
 SECTIONS = (
     marked("meltano.yml", "settings", meltano_settings),
     marked("README.md", "settings", settings_table),
-    Section("airbyte/metadata.yaml", "dockerImageTag: ", "\n", image_tag),
+    Section("airbyte/metadata.yaml", "dockerImageTag: ", "\n", version),
+    Section("dbt/dbt_project.yml", "\nversion: ", "\n", version),
     marked("docs/streams.md", "streams", streams_table),
     marked("docs/streams.md", "common columns", common_columns_table),
     marked("docs/privacy.md", "classes", classes_table),
