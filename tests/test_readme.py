@@ -82,10 +82,10 @@ def wheel(meltano_project: Path) -> dict[str, str]:
 def target_jsonl(wheel: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment of `wheel` with target-jsonl."""
     folder = tmp_path_factory.mktemp("target-jsonl")
-    pinned = re.search(r"pip_url: >-\n((?:\s+\S+==\S+\n)+)", (ROOT / "meltano.yml").read_text())
-    assert pinned
-    run_uv("venv", "--quiet", "--python", sys.executable, str(folder))
-    run_uv("pip", "install", "--quiet", "--python", str(folder), *pinned[1].split())
+    pins = ROOT / "loaders/environments/jsonl.txt"
+    env = {"UV_CONSTRAINT": str(pins)}
+    shell(f"uv venv --quiet --python {sys.executable} {folder}", ROOT)
+    shell(f"uv pip install --quiet --python {folder} --requirement {pins}", ROOT, env)
     return {**wheel, "PATH": f"{folder / 'bin'}:{wheel['PATH']}"}
 
 
@@ -326,10 +326,6 @@ def matches(shown: Any, real: Any) -> bool:
     if isinstance(shown, list) and isinstance(real, list):
         return all(matches(shown[0], item) for item in real)
     return shown is None or real is None or type(shown) is type(real)
-
-
-def run_uv(*arguments: str) -> None:
-    subprocess.run([BIN / "uv", *arguments], check=True)
 
 
 def shell(
