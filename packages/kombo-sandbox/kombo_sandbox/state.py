@@ -157,8 +157,9 @@ def open_state(
 
 def _fill(store: Store, clock: Clock, seeder: Seeder, setup: Setup) -> None:
     clock.offset = 0.0
-    if setup.clock is not None:
-        clock.move((moment(setup.clock) - clock.now()) / 1000)
-    seeder.add_integrations(setup.sizes)
+    now = clock.now() if setup.clock is None else moment(setup.clock)
+    clock.move((now - clock.now()) / 1000)
+    # Not the clock's time, which has advanced: a reset restores the same records.
+    seeder.add_integrations(setup.sizes, now=now)
     # Written last: a file without it was not filled completely.
     store.save_setting("clock_offset", clock.offset)

@@ -43,20 +43,21 @@ class Seeder:
         return _FACTORIES[category](integration, store=self._store, now=now, rng=rng)
 
     def add_integrations(
-        self, sizes: Sequence[tuple[str, int]], tool: str | None = None
+        self, sizes: Sequence[tuple[str, int]], tool: str | None = None, now: int | None = None
     ) -> list[Integration]:
         """Add integrations with their records.
 
         Args:
             sizes: The category and the size of each.
             tool: The tool of all of them; by default the tools of the category take turns.
+            now: The time before which the records were created; by default the clock's.
         """
         if tool is not None and tool not in TOOLS:
             raise ValueError(f"tool: {tool!r} is not one of {', '.join(TOOLS)}")
         for _, size in sizes:
             if not 0 <= size <= _LARGEST:
                 raise ValueError(f"the size of an integration must be between 0 and {_LARGEST:,}")
-        now = self._clock.now()
+        now = self._clock.now() if now is None else now
         first = max((one.seq for one in self._store.integrations.values()), default=0) + 1
         added = []
         for seq, (category, size) in enumerate(sizes, first):
