@@ -72,10 +72,17 @@ def meltano_project(
 
 
 @pytest.fixture(scope="module")
-def wheel(meltano_project: Path) -> dict[str, str]:
-    """The environment in which `tap-kombo` is the one that Meltano installed from the wheel."""
-    tap = meltano_project / ".meltano/extractors/tap-kombo/venv/bin"
-    return {"PATH": f"{tap}:{BIN}:{os.environ['PATH']}"}
+def wheel(meltano_project: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment in which `tap-kombo` is the one that uv has installed from the wheel."""
+    folder = tmp_path_factory.mktemp("tool")
+    [wheel] = meltano_project.parent.glob("dist/tap_kombo-*.whl")
+    env = {
+        "UV_TOOL_DIR": str(folder / "tools"),
+        "UV_TOOL_BIN_DIR": str(folder / "bin"),
+        "UV_CONSTRAINT": str(ROOT / "constraints.txt"),
+    }
+    shell(f"uv tool install --quiet --python {sys.executable} {wheel}", folder, env)
+    return {"PATH": f"{folder / 'bin'}:{BIN}:{os.environ['PATH']}"}
 
 
 @pytest.fixture(scope="module")
