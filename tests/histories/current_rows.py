@@ -54,7 +54,9 @@ class CurrentRows:
         for result in results:
             key = result["stream"], result["integration_id"]
             if result["status"] == "complete":
-                self._check_additional(key, live[key], result["full_sync_started_at"] or "")
+                # Otherwise, deletions before `start_date` may be missing.
+                if full := result["full_sync_started_at"]:
+                    self._check_additional(key, live[key], full)
                 if not has_start_date:
                     self._read[key] = unchanged[key]
         # Also if the sync failed, was killed, or did not read the stream

@@ -95,6 +95,21 @@ def test_start_date_is_later_than_an_old_bookmark(history: HistoryWithErrors) ->
     history.finish()
 
 
+def test_record_of_a_killed_sync_is_deleted_before_the_start_date(
+    history: HistoryWithErrors,
+) -> None:
+    # All records are loaded, but no STATE.
+    history.sync_and_kill(
+        RunOptions(state_interval=3600.0), lines=-1, fraction=0.0, keep_unconfirmed=True
+    )
+    assert history.target.rows
+    assert history.target.state is None
+    history.change_record("delete", "ats_candidates", integration=0, record=0)
+    history.advance_clock(DAY // 2)
+    history.sync(RunOptions(start_date_age=5000))
+    history.finish()
+
+
 def test_cursor_expires_after_a_change_of_its_records(history: HistoryWithErrors) -> None:
     expired = ExpiredCursor("ats_applications", 1)
     changed = RecordChange("change", "ats_applications", 0, 0, 3)
