@@ -55,7 +55,7 @@ class PartitionState(msgspec.Struct, omit_defaults=True):
         start_date: The last complete read left out what had not changed since; None for nothing.
         full: When the last complete read started that left out no records.
         refreshed: When the last complete read started, if it left out records since `full`.
-        is_outdated: Whether the data was not valid when it was last read, so that it has to be read
+        is_outdated: Whether the data was not valid in the last run, so that it has to be read
             completely when it is valid again.
         pages: The length of the last read, if it had several pages: the longest are read first.
         resume: Where to resume, while a read has not finished.
@@ -189,7 +189,7 @@ class State:
     def starts(
         self,
         integration_id: str,
-        streams: Iterable[str],
+        streams: Collection[str],
         now: datetime,
         outdated: Collection[str] = (),
     ) -> dict[str, Start]:
@@ -201,6 +201,10 @@ class State:
             now: Kombo's time.
             outdated: The names of streams whose data is not valid at present.
         """
+        outdated = [stream for stream in streams if stream in outdated]
+        newly_outdated = [s for s in outdated if not self._is_outdated(s, integration_id)]
+        for stream in outdated:
+            self.mark_outdated(stream, integration_id)
         starts = {
             stream: self._start(stream, integration_id, now, is_outdated=stream in outdated)
             for stream in streams
@@ -212,12 +216,11 @@ class State:
                 integration_id,
                 problem,
             )
-        known = {stream for stream in starts if self._is_outdated(stream, integration_id)}
-        if found := starts.keys() & set(outdated) - known:
+        if newly_outdated:
             logger.warning(
                 "%s (%s): the data is not valid at present, because the model is switched off or "
                 "the scope config has changed; it is read completely when it is valid again.",
-                ", ".join(sorted(found)),
+                ", ".join(sorted(newly_outdated)),
                 integration_id,
             )
         return starts
@@ -310,7 +313,7 @@ class State:
         if page.cursor:
             state = self._own_partition(stream, integration_id)
             state.pages = self._pages[stream, integration_id] = pages + 1
-            if partition.is_incremental:
+            if partition.is_incremental and not partition.start.is_outdated:
                 state.resume = ResumePoint(
                     page.cursor,
                     format_time(page.started),
@@ -336,10 +339,14 @@ class State:
             if start.is_complete:
                 state.start_date = _format(start.since)
 
-    def read_skipped(self, stream: str, integration_id: str) -> None:
-        """Note that a model is not available, if it was before: it is read completely later."""
+    def mark_outdated(self, stream: str, integration_id: str) -> None:
+        """Note that the data is not valid at present, if it was read before.
+
+        It is read completely when it is valid again, so the pages so far do not count.
+        """
         if partition := self._partition(stream, integration_id):
             partition.is_outdated = True
+            partition.resume = None
 
     def _covers(self, partition: PartitionState) -> bool:
         """Return whether the reads so far started at `start_date`, or earlier."""

@@ -168,7 +168,7 @@ class Writer:
         messages = []
         for result in results:
             if result.status == "skipped":
-                self._state.read_skipped(result.stream, result.integration_id)
+                self._state.mark_outdated(result.stream, result.integration_id)
             full = self._state.full(result.stream, result.integration_id)
             result.full_sync_started_at = full
             messages.append(self._messages.result(result))

@@ -291,6 +291,35 @@ def test_stream_was_read_if_its_deletions_are_still_kept(
     assert make_state(state_of(*given)).was_read(INTEGRATION, "ats_offers", NOW) is expected
 
 
+# Data that is not valid
+
+
+def test_data_that_was_not_valid_is_read_completely_even_if_its_read_failed() -> None:
+    state = make_state(state_of(partition(INTEGRATION, YESTERDAY)))
+    state.starts(INTEGRATION, ["ats_offers"], NOW, outdated=["ats_offers"])
+
+    start = make_state(emitted(state)).starts(INTEGRATION, ["ats_offers"], NOW)["ats_offers"]
+
+    assert start.is_complete
+
+
+@pytest.mark.parametrize("pages", [0, 1])
+@pytest.mark.parametrize("bookmark", [None, YESTERDAY])
+def test_read_of_data_that_is_not_valid_is_not_resumed(
+    bookmark: datetime | None, pages: int
+) -> None:
+    cut_off = partition(INTEGRATION, bookmark, resume=resume_point(YESTERDAY, bookmark))
+    state = make_state(state_of(cut_off))
+    start = state.starts(INTEGRATION, ["ats_offers"], NOW, outdated=["ats_offers"])["ats_offers"]
+    for _ in range(pages):
+        state.page_written(page_of(start, NOW, cursor="2"))
+
+    later = make_state(emitted(state)).starts(INTEGRATION, ["ats_offers"], NOW)["ats_offers"]
+
+    assert later.is_complete
+    assert start.resume is later.resume is None
+
+
 # Records and fields that were left out
 
 FILTERED = left_out(ids="1", email="ada@example.com")
