@@ -319,7 +319,7 @@ class KomboClient:
         return None
 
     def _final(self, request: Request, error: KomboError, sent: float) -> KomboError:
-        """Return the error of a request that is not retried any more.
+        """Return the error of a request that is no longer retried.
 
         If no other request has succeeded since it was last sent, Kombo may be down for all reads,
         which then have waited together. A check of the API key shows it, unless that never worked

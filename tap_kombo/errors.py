@@ -1,4 +1,4 @@
-"""What can fail, and how the tap reacts: Kombo's error codes are rows of a table.
+"""Errors and the tap's reactions to them: Kombo's error codes are rows of a table.
 
 Kombo asks its users to decide by an error's `code`, and by the HTTP status only where there is no
 code, because statuses and messages may change: https://docs.kombo.dev/guides/errors
@@ -345,4 +345,4 @@ class InputError(Exception):
 
 
 class RunFailedError(Exception):
-    """Something could not be read or written; the log says what. Exit status 1."""
+    """Something could not be read or written, as the log says. Exit status 1."""

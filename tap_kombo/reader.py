@@ -45,7 +45,7 @@ MAX_PAGE_BYTES = 1 << 21
 """Larger pages are requested again with fewer records, because many pages are in memory at once."""
 
 TICK = 1.0
-"""Seconds after which the main thread gets a turn even if no page has arrived."""
+"""Seconds after which the main thread continues even if no page has arrived."""
 
 INTEGRATION_PATH = "/integrations/{integration_id}"
 
@@ -57,7 +57,7 @@ class ResumePoint(msgspec.Struct, frozen=True, omit_defaults=True):
         cursor: The cursor of the page after the last one that was written.
         started: When the read started, by Kombo's clock.
         since: The `updated_after` of the read; its cursors are not valid with another one.
-        filters: As in `PartitionState`, like `deselected`: what the read left out so far.
+        filters: As in `PartitionState`, like `deselected`: left out by the read so far.
         page_size: Records per page so far. With larger pages, a cursor that counts pages would
             skip records.
     """
@@ -321,8 +321,8 @@ def make_page(
     return Page(partition, records, started, received_at, page_size, cursor, is_end)
 
 
-class Turn(IntEnum):
-    """The order of tasks: refreshes come last, so that they do not hold changes back."""
+class Priority(IntEnum):
+    """The order of tasks: refreshes come last, so that they do not delay changes."""
 
     END = 0
     CHANGES = 1
@@ -339,10 +339,10 @@ class Reader:
     Args:
         client: Sends the requests.
         streams: Integration -> the names of its streams to read, in the order of the reads.
-        partitions: Builds the partitions of some streams of an integration, longest first; its last
-            argument are those whose data is not valid at present. It is called when the
-            integration's turn comes, because thousands of integrations have many. A `KomboError`
-            that it raises fails them.
+        partitions: Builds the partitions of some streams of an integration, longest first. Its last
+            argument names the streams whose data is not valid at present. It is called just
+            before they are read, because thousands of integrations have many. If it raises a
+            `KomboError`, their reads fail.
         reads_deletions: Returns whether to read a stream that an integration does not support,
             because Kombo marks all records of a model that is switched off as deleted.
         concurrency: The number of threads, at most: the machine may not allow as many.
@@ -365,7 +365,7 @@ class Reader:
         self._reads_deletions = reads_deletions
         self._concurrency = concurrency
         self._stop = stop
-        self._tasks: queue.PriorityQueue[tuple[Turn, int, Task]] = queue.PriorityQueue()
+        self._tasks: queue.PriorityQueue[tuple[Priority, int, Task]] = queue.PriorityQueue()
         # Last in, first out: an integration's partitions are read before the next one's details.
         self._order = itertools.count(0, -1)
         self._events: queue.Queue[Page | ReadFailed] = queue.Queue(maxsize=concurrency)
@@ -377,12 +377,12 @@ class Reader:
         """Read the streams of all integrations.
 
         Yields:
-            The pages of each partition, the last one with `is_end`, or its failure; and None about
-            once a second while there is nothing. It ends after the last read, or soon after `stop`
-            is set.
+            The pages of each partition, the last one with `is_end`, or its failure; and None once
+            a second while nothing arrives. It ends after the last read, or soon after `stop` is
+            set.
 
         Raises:
-            KomboError: A bug of the tap kept something from being read at all.
+            KomboError: A bug in the tap.
         """
         reads_left = sum(map(len, self._streams.values()))
         threads = 0
@@ -407,7 +407,7 @@ class Reader:
                 yield event
         finally:
             for _ in range(threads):
-                self._put_task(Turn.END, None)
+                self._put_task(Priority.END, None)
 
     def _work(self, integration_ids: Sequence[str]) -> None:
         """Check the API key and enqueue the integrations, if there are any; then work."""
@@ -418,7 +418,7 @@ class Reader:
                 except KomboError as error:
                     self._run_error = error
                 for integration_id in reversed(integration_ids):
-                    self._put_task(Turn.CHANGES, integration_id)
+                    self._put_task(Priority.CHANGES, integration_id)
             while (task := self._tasks.get()[-1]) is not None:
                 try:
                     if isinstance(task, StreamPartition):
@@ -468,7 +468,8 @@ class Reader:
                 with self._failures_of(partition):
                     self._put(make_page(partition, details, started=details.sent_at))
         for partition in reversed(partitions):
-            self._put_task(Turn.REFRESH if partition.is_refresh else Turn.CHANGES, partition)
+            priority = Priority.REFRESH if partition.is_refresh else Priority.CHANGES
+            self._put_task(priority, partition)
 
     def _details(self, integration_id: str) -> Response[Fields]:
         if self._run_error:
@@ -514,7 +515,7 @@ class Reader:
             self._fail(partition.integration_id, [partition.stream], errors.internal(error))
 
     def _fail(self, integration_id: str, streams: Sequence[str], error: KomboError) -> None:
-        """Report reads as failed, and remember what makes other requests pointless."""
+        """Report reads as failed, and remember errors that make other requests pointless."""
         if not streams:
             return
         if error.rule.scope is Scope.RUN:
@@ -523,11 +524,11 @@ class Reader:
             self._integration_errors.setdefault(integration_id, error)
         self._put(ReadFailed(integration_id, streams, error))
 
-    def _put_task(self, turn: Turn, task: Task) -> None:
-        self._tasks.put((turn, next(self._order), task))
+    def _put_task(self, priority: Priority, task: Task) -> None:
+        self._tasks.put((priority, next(self._order), task))
 
     def _put(self, event: Page | ReadFailed) -> None:
-        """Put an event into the queue, waiting for the writer but not longer than the run."""
+        """Put an event into the queue, and wait for the writer until the run is stopping."""
         while not self._stop.is_set():
             try:
                 self._events.put(event, timeout=TICK)

@@ -48,11 +48,12 @@ class PartitionState(msgspec.Struct, omit_defaults=True):
 
     Attributes:
         context: The SDK's context, with the `integration_id`.
-        replication_key: `changed_at`, beside a bookmark.
+        replication_key: `changed_at`, if there is a bookmark.
         replication_key_value: The bookmark.
         filters: The fingerprint of the filters that the bookmark was set with, if there were any.
         deselected: The fingerprints of the fields that were deselected then, one after the other.
-        start_date: The last complete read left out what had not changed since; None for nothing.
+        start_date: The last complete read left out records that had not changed since then; None
+            if it left out none.
         full: When the last complete read started that left out no records.
         refreshed: When the last complete read started, if it left out records since `full`.
         is_outdated: Whether the data was not valid in the last run, so that it has to be read
@@ -93,12 +94,12 @@ FINGERPRINT = 6
 class LeftOut(msgspec.Struct, frozen=True):
     """Everything that a run leaves out of a stream, besides the records before `start_date`.
 
-    If something of it is wanted later, a bookmark is not enough: the records that do not change
-    any more have to be read again. The state has fingerprints, because filters may be people's
-    email addresses, and because it has a partition for each of thousands of integrations.
+    If some of it is wanted later, a bookmark is not enough: records that no longer change have to
+    be read again. The state has fingerprints, because filters may be people's email addresses, and
+    because it has a partition for each of thousands of integrations.
 
     Attributes:
-        filters: The fingerprint of all that leaves out records; None if nothing does.
+        filters: The fingerprint of everything that leaves out records; None if nothing does.
         is_filtered: Whether records that are not deleted are left out.
         deselected: The fingerprints of the deselected fields, without the fields below them.
         fields: The fingerprints of all deselected fields.
@@ -114,7 +115,7 @@ class LeftOut(msgspec.Struct, frozen=True):
         """Build the fingerprints of a run.
 
         Args:
-            params: All that leaves out records, such as query parameters.
+            params: Everything that leaves out records, such as query parameters.
             mask: The SDK's selection: breadcrumb -> whether it is selected.
         """
         deselected = sorted(breadcrumb for breadcrumb, selected in mask.items() if not selected)
@@ -305,7 +306,7 @@ class State:
         return (partition and partition.pages) or 1
 
     def page_written(self, page: Page) -> None:
-        """Move the bookmark after the last page; note after another one where the read resumes."""
+        """Move the bookmark after the last page; after any other one, set the resume point."""
         partition = page.partition
         stream, integration_id = partition.stream, partition.integration_id
         left_out = self._left_out[stream]

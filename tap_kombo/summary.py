@@ -163,7 +163,7 @@ class RunSummary:
         return results
 
     def report_progress(self, waiting: float) -> None:
-        """Write how far the run is: on a terminal each second, in a log less often.
+        """Report progress: every second on a terminal, less often in a log.
 
         Args:
             waiting: The seconds until the rate limit allows requests.
@@ -191,7 +191,7 @@ class RunSummary:
         that are not complete, with fields of `sync_status`, and whether the cause is transient.
 
         Args:
-            problem: A sentence about what ended the run, beside its reads.
+            problem: A sentence about an end of the run that no read caused.
             stopped_by: The signal that stopped the run.
 
         Returns:

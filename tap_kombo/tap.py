@@ -1,9 +1,9 @@
 """The tap: settings, discovery, the sync of all streams, and signals.
 
-The way of a record from Kombo to standard output:
+How a record gets from Kombo to standard output:
 
     tap.py      integrations and selected streams   -> partitions
-    reader.py   threads read the partitions         -> pages, in the order of their arrival
+    reader.py   threads read the partitions         -> pages, in the order they arrive
     client.py   one request, with retries           -> a response
     writer.py   the main thread writes the pages    -> RECORD, bookmark, STATE
 
@@ -168,9 +168,9 @@ class TapKombo(Tap):
 
     @cached_property
     def sync_state(self) -> State:
-        """The state of this run; `state` stays the one that the tap was given."""
+        """The state of this run; `state` remains the one that the tap was given."""
         start_date = self.config.get("start_date")
-        # A sync of changes is to be short.
+        # A sync of changed models should be short.
         days = 0 if "changed_models" in self.config else self.config["full_refresh_interval_days"]
         return State(
             self.state,
@@ -199,7 +199,7 @@ class TapKombo(Tap):
         return [s.partition(integration_id, starts.get(s.name, Start())) for s in selected]
 
     def reads_deletions(self, integration_id: str, stream: str) -> bool:
-        """Return whether to read a stream although the integration does not support it any more."""
+        """Return whether to read a stream that the integration no longer supports."""
         return bool(self.config["include_deleted"]) and self.sync_state.was_read(
             integration_id, stream, self.client.clock.now()
         )
@@ -304,7 +304,7 @@ class TapKombo(Tap):
     def _write(
         self, events: Iterator[Page | ReadFailed | None], writer: Writer, summary: RunSummary
     ) -> None:
-        """Write pages and failures as they arrive; None is a turn without either."""
+        """Write pages and failures as they arrive; None means that nothing has arrived."""
         failed: set[tuple[str, str]] = set()
         for event in events:
             results: list[ReadResult] = []
@@ -362,14 +362,14 @@ class TapKombo(Tap):
             os._exit(128 + signum)
         self._stopped_by = signal.Signals(signum)
         self._stop.set()
-        # A target that does not read any more would block the main thread forever.
+        # A target that no longer reads would block the main thread forever.
         self._exit_timer = threading.Timer(STOP_SECONDS, os._exit, [128 + signum])
         self._exit_timer.daemon = True
         with contextlib.suppress(RuntimeError):  # the machine's limit of threads
             self._exit_timer.start()
 
     def test_integrations(self) -> None:
-        """Print a line for each integration: its tool, its status, and the streams it supports.
+        """Print a line for each integration: its tool, its status, and its supported streams.
 
         Raises:
             KomboError: The API key, the URL or the network is wrong.
