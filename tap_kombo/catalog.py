@@ -33,7 +33,7 @@ Keys = tuple[Sequence[str], str | None]
 
 
 def load_catalog(content: Any, keys: Mapping[str, Keys]) -> Catalog | None:
-    """Convert a catalog. Names and keys of its streams become Kombo's, whatever it has for them.
+    """Convert a catalog. Its streams get the tap's names and keys, whatever the catalog says.
 
     Args:
         content: The content of the catalog file, or a `Catalog`; None without one.

@@ -23,7 +23,7 @@ logger = logging.getLogger("tap-kombo")
 
 PREFIX = "TAP_KOMBO_"
 BOOLEANS = {"true", "1", "yes", "on", "false", "0", "no", "off"}
-"""The SDK takes all other values for false."""
+"""The SDK reads all other values as false."""
 
 STATE_BLOCK = 1 << 20
 """Bytes that are read first from the end of a file of states, which grows without limit."""
@@ -46,7 +46,7 @@ def _hide_keys(record: logging.LogRecord) -> bool:
     return True
 
 
-# Names are printed where they are wrong, and a key may be given in the place of a name.
+# Errors print unknown names, and a user may have written the key instead of a name.
 logger.addFilter(_hide_keys)
 
 
@@ -234,7 +234,7 @@ def check_environment(schema: Mapping[str, Any]) -> None:
         schema: The JSON schema of the settings.
 
     Raises:
-        InputError: A boolean or a number is not one; the SDK would take it for false, or fail.
+        InputError: A boolean or a number is not valid. The SDK would read it as false, or fail.
     """
     properties = schema["properties"]
     for name, setting in properties.items():

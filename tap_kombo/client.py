@@ -1,7 +1,7 @@
 """Requests to Kombo: deadline, retries, the rate limit, and Kombo's clock.
 
 A request ends with a complete response of the requested format, or with a `KomboError`. Queries
-and bodies are never logged: they hold cursors, filters and people's data.
+and bodies are never logged: they contain cursors, filters and people's data.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ class RateLimit:
         return max(0.0, self._opens_at - time.monotonic())
 
     def close(self, seconds: float, error: KomboError) -> None:
-        """Hold all requests back for some seconds, because of an error or the last allowed one."""
+        """Delay all requests for some seconds, because of an error or the last allowed one."""
         opens_at = time.monotonic() + seconds
         with self._lock:
             if opens_at > self._opens_at:
@@ -421,7 +421,7 @@ class KomboClient:
         return KomboError(rule, problem.format(host=host, timeout=in_words(self._timeout)))
 
     def _check_remaining(self, response: requests.Response) -> None:
-        """Hold all requests back when a response says that it was the last one allowed.
+        """Delay all requests if a response says that it was the last one allowed.
 
         A wait that is too long is left to an error response, which may not come.
         """

@@ -29,7 +29,7 @@ from tap_kombo.responses import (
     DETAILS,
     Fields,
     ResponseFormat,
-    are_of,
+    belong_to,
     is_available,
     is_expired,
 )
@@ -476,7 +476,7 @@ class Reader:
             raise self._run_error
         path = INTEGRATION_PATH.format(integration_id=integration_id)
         details = self._client.get(Request(path, integration_id=integration_id), DETAILS)
-        if not are_of(details.data, integration_id):
+        if not belong_to(details.data, integration_id):
             raise KomboError(errors.OTHER_INTEGRATION, "The details are another integration's")
         return details
 

@@ -2,8 +2,8 @@
 
 - A value that contradicts its declared type becomes null in its column.
 - That value, and each field that the schema does not declare, is kept in `additional_fields`.
-- A deselected field is in neither. An object or a list with deselected fields has only objects
-  in it: any other value may be one of those fields, and becomes null.
+- A deselected field is in neither. In an object or a list with deselected fields, a value that
+  should be an object but is not becomes null, because it may be one of those fields.
 
 Values are checked, not converted: their JSON text is emitted as Kombo sent it, so numbers keep
 all their digits. A record that is valid with everything selected is emitted unchanged.
@@ -39,10 +39,10 @@ ENCODER = msgspec.json.Encoder(decimal_format="number")
 """Together they keep all digits of a number that has to be decoded."""
 
 INVALID = (msgspec.ValidationError, ValueError, ArithmeticError, RecursionError)
-"""Raised for a value of another type, a time that is not one, and endless numbers or nesting."""
+"""Raised for values of another type, invalid times, and extreme numbers or nesting."""
 
 FieldTree = dict[str, Any]
-"""Name of a field -> the tree below it; empty at the fields that are meant"""
+"""Name of a field -> the tree below it; empty for the deselected fields themselves"""
 
 OWN_FIELDS = frozenset({"integration_id", "_sdc_deleted_at", "additional_fields"})
 """The fields that the tap adds to Kombo's records."""

@@ -206,8 +206,8 @@ def is_expired(details: Fields) -> bool:
     return msgspec.json.decode(details.get("data_expired_at", b"null")) is not None
 
 
-def are_of(details: Fields, integration_id: str) -> bool:
-    """Return whether details are an integration's, by their `id`."""
+def belong_to(details: Fields, integration_id: str) -> bool:
+    """Return whether details are those of an integration, by their `id`."""
     return "id" not in details or msgspec.json.decode(details["id"]) == integration_id
 
 

@@ -1,7 +1,7 @@
 """The SDK's stream maps: checked before the run, applied to decoded records.
 
-A map is there to keep something back, and the SDK ignores a map for a stream or a field that does
-not exist. Here a typo is rejected, so that it does not leak a column.
+Maps often hide data, but the SDK ignores a map for a stream or a field that does not exist. Here
+such a typo is an error, so that it cannot leak a column.
 """
 
 from __future__ import annotations

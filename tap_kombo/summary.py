@@ -207,9 +207,9 @@ class RunSummary:
             logger.warning("Stopped by %s; the next run resumes from the last state.", stopped_by)
         counts = {
             "complete": self._complete.total(),
-            "not supported": _reads(skipped) - _reads(not_ready),
-            "not ready": _reads(not_ready),
-            "failed": _reads(failed),
+            "not supported": _count_reads(skipped) - _count_reads(not_ready),
+            "not ready": _count_reads(not_ready),
+            "failed": _count_reads(failed),
             "not finished": self._open.total(),
         }
         seconds = time.monotonic() - self._started
@@ -246,13 +246,13 @@ class RunSummary:
             streams = _count(len(event.streams), "stream")
         elif error.rule.scope is Scope.INTEGRATION:
             streams = "all streams" if len(event.streams) > 1 else "remaining streams"
-        what = f"{streams} ({event.integration_id})"
-        if what in self._logged:
+        name = f"{streams} ({event.integration_id})"
+        if name in self._logged:
             return
-        self._logged.add(what)
+        self._logged.add(name)
         level = logging.INFO if error.is_skip and error.rule.scope is READ else logging.WARNING
         outcome = "Skipped" if error.is_skip else "Failed"
-        logger.log(level, "%s: %s %s.", what, error, outcome, extra=_fields(event))
+        logger.log(level, "%s: %s %s.", name, error, outcome, extra=_fields(event))
 
     def _read_ended(self, stream: str) -> None:
         """Log the number of a stream's records after its last integration."""
@@ -302,7 +302,7 @@ def _fields(event: ReadFailed) -> dict[str, object]:
     return fields
 
 
-def _reads(events: Iterable[ReadFailed]) -> int:
+def _count_reads(events: Iterable[ReadFailed]) -> int:
     return sum(len(event.streams) for event in events)
 
 
