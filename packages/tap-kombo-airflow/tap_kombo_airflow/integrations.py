@@ -56,7 +56,8 @@ def _read(path: Path) -> Any:
         raise ConfigurationError(f"{path}: the file cannot be read: {error.strerror}.") from None
     except (ValueError, RecursionError):
         raise ConfigurationError(
-            f"{path}: the file is not valid. Write an id on each line, or a JSON list."
+            f"{path}: the file is not valid. Write an id on each line, a JSON list, or "
+            '{"sql": "SELECT ..."}.'
         ) from None
 
 

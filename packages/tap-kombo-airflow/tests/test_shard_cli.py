@@ -18,7 +18,11 @@ from tap_kombo_airflow.cli import main
         (b"a:1\nb:2", ["--shard=2", "--of=3"], "--of: there are only 2 integrations"),
         (b"a:1\nb:2", ["--schema=100%s"], "its name contains `%`"),
         (b"", [], "there is no integration"),
-        (b"\x89PNG\xff", [], "the file is not valid"),
+        (
+            b"\x89PNG\xff",
+            [],
+            'Write an id on each line, a JSON list, or {"sql": "SELECT ..."}.',
+        ),
     ],
 )
 def test_an_argument_or_a_file_that_is_not_valid_is_one_sentence(
