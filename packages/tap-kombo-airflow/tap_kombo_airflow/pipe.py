@@ -76,19 +76,19 @@ class Pipe:
 
     @contextlib.contextmanager
     def running(
-        self, integration_ids: Sequence[str], state: State, *, patience: float
+        self, integration_ids: Sequence[str], state: State, *, timeout: float
     ) -> Iterator[RunningPipe]:
         """Start the tap and the target, and kill them at the end of the block.
 
         Args:
             integration_ids: The integrations to read.
             state: The tap's state.
-            patience: Seconds without a beat after which both are killed.
+            timeout: Seconds without a heartbeat after which both are killed.
 
         Raises:
             ConfigurationError: A command is not installed.
         """
-        with process_group(patience) as group:
+        with process_group(timeout) as group:
             tap = self._start_tap(group, integration_ids, state)
             yield RunningPipe(tap, self._start_target(group, tap.stdout), group)
 

@@ -66,8 +66,8 @@ class ProcessGroup:
             )
         )
 
-    def beat(self) -> None:
-        """Send the guard a sign of life."""
+    def heartbeat(self) -> None:
+        """Restart the timeout of the guard."""
         if self.guard.stdin:
             self.guard.stdin.write(b".")
             self.guard.stdin.flush()
@@ -79,11 +79,11 @@ class ProcessGroup:
 
 
 @contextlib.contextmanager
-def process_group(patience: float) -> Iterator[ProcessGroup]:
+def process_group(timeout: float) -> Iterator[ProcessGroup]:
     """Create a group for the block, and kill it at its end.
 
     Args:
-        patience: Seconds without a beat after which the guard kills the group.
+        timeout: Seconds without a heartbeat after which the guard kills the group.
     """
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(
@@ -91,7 +91,7 @@ def process_group(patience: float) -> Iterator[ProcessGroup]:
         )
         guard = stack.enter_context(
             subprocess.Popen(
-                [sys.executable, "-I", "-S", str(GUARD), folder, str(patience)],
+                [sys.executable, "-I", "-S", str(GUARD), folder, str(timeout)],
                 stdin=subprocess.PIPE,
                 process_group=0,
             )

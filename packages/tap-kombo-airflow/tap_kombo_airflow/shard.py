@@ -126,9 +126,9 @@ class Shard:
         names = list(lease.states)
         logger.info("Reading %d integrations: %s", len(names), ", ".join(names))
         # The guard kills the pipe before the lease expires and another run can start.
-        patience = 0.7 * self.store.lease_seconds
+        timeout = 0.7 * self.store.lease_seconds
         state = merge_states(lease.states.values())
-        with _stopping_on_sigterm(), pipe.running(names, state, patience=patience) as running:
+        with _stopping_on_sigterm(), pipe.running(names, state, timeout=timeout) as running:
             keeper = LeaseKeeper(lease, running)
             with keeper.renewing():
                 result = running.run(keeper.save)
@@ -169,7 +169,7 @@ class LeaseKeeper:
 
     @contextlib.contextmanager
     def renewing(self) -> Iterator[None]:
-        """Renew the lease during the block, and send the guard a beat each time."""
+        """Renew the lease during the block, and send the guard a heartbeat each time."""
         stop = threading.Event()
         thread = threading.Thread(target=self._renew, args=(stop,), daemon=True)
         thread.start()
@@ -186,15 +186,15 @@ class LeaseKeeper:
             try:
                 with self._killing_if_lost():
                     self.lease.renew()
-                    # After a slow response, the rest of the lease may be shorter than the guard's
-                    # patience.
+                    # After a slow response, the lease may expire before the guard's timeout.
                     if time.monotonic() < started + pause:
-                        self.pipe.group.beat()
+                        self.pipe.group.heartbeat()
             except BrokenPipeError:
                 # Without its guard, the pipe would outlive this process if it were killed.
                 self.pipe.group.kill()
                 return
-            except (ConfigurationError, DatabaseError) as error:  # the guard counts the seconds
+            except (ConfigurationError, DatabaseError) as error:
+                # If no retry succeeds, the guard times out and kills the pipe.
                 logger.warning("The lease was not renewed: %s The run retries.", error)
 
     @contextlib.contextmanager

@@ -43,7 +43,7 @@ def run(kombo: Sandbox, catalog: Path, **settings: Any) -> dict[str, Problem]:
         tap=(TAP,),
         target=(*PYTHON, "import sys; sys.stdin.read()"),
     )
-    with pipe.running(kombo.integration_ids, {}, patience=60) as running:
+    with pipe.running(kombo.integration_ids, {}, timeout=60) as running:
         return running.run(print).problems(kombo.integration_ids)
 
 
