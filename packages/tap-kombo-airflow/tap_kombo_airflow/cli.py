@@ -31,7 +31,7 @@ TRANSIENT = 1
 """Exit status: a retry can help."""
 
 NOT_VALID = 2
-"""Exit status: an argument, a setting or a file is not valid; as argparse's."""
+"""Exit status: an argument, a setting or a file is not valid. argparse uses it, too."""
 
 PERMANENT = 3
 """Exit status: some integrations fail until a person acts; the others are complete."""
@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--shard", type=int, default=0, help="the number of the shard, from 0")
     run.add_argument("--of", type=int, default=1, help="the number of shards")
     run.add_argument("--schema", default="kombo", help="the schema of the rows and the states")
-    run.add_argument("--catalog", type=Path, help="the catalog file; all streams without")
+    run.add_argument("--catalog", type=Path, help="the catalog file (default: all streams)")
     run.add_argument(
         "--changed", action="store_true", help="read only the models that webhooks have named"
     )
@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> int:
     if not 0 <= options.shard < options.of:
-        raise ConfigurationError("--shard: it must be at least 0 and less than --of.")
+        raise ConfigurationError("--shard: the number must be at least 0 and less than --of.")
     store = Store({}, options.schema)
     # Sorted, because each shard runs the query itself, and its rows have no order.
     found = sorted(find_integration_ids(options.integrations, "INTEGRATIONS", store))
@@ -108,9 +108,7 @@ def _run(options: argparse.Namespace) -> int:
 def _webhooks(options: argparse.Namespace) -> int:
     secret = os.environ.get("KOMBO_WEBHOOK_SECRET")
     if not secret:
-        raise ConfigurationError(
-            "KOMBO_WEBHOOK_SECRET is not set. Set it to the secret of the webhook."
-        )
+        raise ConfigurationError("KOMBO_WEBHOOK_SECRET is not set. Set it to the webhook's secret.")
     store = Store({}, options.schema)
     webhooks.prepare(store)
     with webhooks.server(store, secret, options.host, options.port) as server:

@@ -1,7 +1,7 @@
 """Read all integrations of an API key: a plan, a task for each shard, and a summary.
 
-If a shard fails, its log lists the integrations that are not complete, with the causes; the others
-of the shard are complete. The summary lists those of all shards.
+If a shard fails, its log lists the integrations that are not complete, with the causes. The other
+integrations of the shard are complete. The summary lists the incomplete integrations of all shards.
 """
 
 from __future__ import annotations
@@ -55,20 +55,20 @@ def kombo_dag(
         kombo_conn_id: The Airflow connection with the API key as password, and the tap's settings
             as extra.
         database_conn_id: The Airflow connection to the PostgreSQL database of the states and rows.
-        schema: The schema of both.
+        schema: The schema of the states and rows.
         integration_ids: A function that returns the integrations. Without it, they are the
             `integration_ids` in the extra of the Kombo connection: a list, the path of a file, or
             `{"sql": "SELECT ..."}`, a query of the database.
-        catalog: A catalog file on the workers; all streams without.
-        shard_size: The largest number of integrations in a task; a run can override it.
-        max_active_shards: The number of tasks that run at a time. They share the API key's rate
-            limit.
-        retries: The number of retries of a shard; each delay is twice the last one.
-        retry_delay: The delay of the first retry.
+        catalog: A catalog file on the workers. By default, all streams are read.
+        shard_size: The maximum number of integrations in a task; a run can override it.
+        max_active_shards: The maximum number of tasks that run at a time. They share the API key's
+            rate limit.
+        retries: The number of retries of a shard. Each delay is twice the previous one.
+        retry_delay: The delay before the first retry.
         execution_timeout: A task that takes longer is stopped; its retry resumes from its states.
         target: The target's command.
-        target_conn_id: The Airflow connection with the settings of another target than
-            target-postgres as extra.
+        target_conn_id: For a target other than target-postgres, the Airflow connection with its
+            settings as extra.
     """
 
     def store() -> Store:
@@ -86,7 +86,7 @@ def kombo_dag(
     def plan(params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """Group the integrations into shards, and let the target create its tables."""
         limit = conf.getint("core", "max_map_length")
-        with _one_sentence():
+        with _airflow_exceptions():
             extra = _connection(kombo_conn_id).extra_dejson
             given = integration_ids() if integration_ids else extra.get("integration_ids")
             found = find_integration_ids(given, "`integration_ids`", store())
@@ -102,7 +102,7 @@ def kombo_dag(
         max_active_tis_per_dag=max_active_shards,
         retries=retries,
         retry_delay=retry_delay,
-        # A number, because to Airflow True is a factor of 1.
+        # A number, because Airflow treats True as a factor of 1.
         retry_exponential_backoff=2.0,
         max_retry_delay=timedelta(hours=1),
         execution_timeout=execution_timeout,
@@ -112,7 +112,7 @@ def kombo_dag(
         ti = get_current_context()["ti"]
         name = f"{dag_id} {ti.run_id}, shard {ti.map_index}, try {ti.try_number}"
         names = shard["integration_ids"]
-        with _one_sentence():
+        with _airflow_exceptions():
             problems = Shard(store(), pipe(), name).run(names, since=shard["started"])
         _report(
             names,
@@ -126,7 +126,7 @@ def kombo_dag(
         if not shards:
             raise AirflowFailException("The task `plan` failed. See its log.")
         names = [name for shard in shards for name in shard["integration_ids"]]
-        with _one_sentence():
+        with _airflow_exceptions():
             problems = store().problems_since(shards[0]["started"], names)
         _report(names, problems, is_transient=False)
 
@@ -160,8 +160,8 @@ def _report(names: Sequence[str], problems: Mapping[str, str], *, is_transient: 
 
 
 @contextlib.contextmanager
-def _one_sentence() -> Iterator[None]:
-    """Replace errors by one sentence each; a setting that is not valid is not retried."""
+def _airflow_exceptions() -> Iterator[None]:
+    """Convert errors to Airflow's exceptions. A setting that is not valid is not retried."""
     try:
         yield
     except ConfigurationError as error:

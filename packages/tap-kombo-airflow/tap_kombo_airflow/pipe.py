@@ -30,10 +30,10 @@ DEFAULT_TAP = ("tap-kombo",)
 DEFAULT_TARGET = ("target-postgres",)
 
 START_SECONDS = 120.0
-"""A target may take this long to create its tables."""
+"""The time that a target has to create its tables."""
 
 STOP_SECONDS = 30.0
-"""Both may take this long to stop, because a target first stores the records that it has."""
+"""The time that the tap and the target have to stop: the target stores its records first."""
 
 LOG_CONFIG = {
     "version": 1,
@@ -63,8 +63,8 @@ class Pipe:
         catalog: The catalog file; None for all streams.
         tap: The tap's command.
         target: The target's command.
-        changed_models: The tap's setting of this name: integration -> the models to read; None for
-            all models.
+        changed_models: The tap's setting of this name: integration -> the models to read. None
+            reads all models.
     """
 
     tap_settings: Mapping[str, Any]
@@ -93,19 +93,19 @@ class Pipe:
             yield RunningPipe(tap, self._start_target(group, tap.stdout), group)
 
     def create_tables(self, integration_id: str) -> None:
-        """Let the target create its tables, because several that do so at a time fail.
+        """Let one target create the tables, because targets that do so concurrently fail.
 
-        The tap emits the schemas of all streams before it reads anything. Only they are passed on.
+        The tap emits the schemas of all streams before any records. The target gets only those.
 
         Args:
-            integration_id: An integration; a few requests are sent before the tap is killed.
+            integration_id: An integration; the tap sends a few requests before it is killed.
 
         Raises:
             ConfigurationError: The tap's settings are not valid, or a command is not installed.
             TargetError: The target failed.
         """
         with process_group(START_SECONDS) as group:
-            # The requests after the schemas are not needed, so a rate limit is not waited for.
+            # Only the schemas are needed, so the tap does not have to wait for a rate limit.
             tap = self._start_tap(group, [integration_id], {}, max_wait_seconds=1)
             schemas = list(itertools.takewhile(_is_schema, tap.stdout or ()))
             tap.kill()
@@ -123,7 +123,7 @@ class Pipe:
         self, group: ProcessGroup, integration_ids: Sequence[str], state: State, **settings: Any
     ) -> subprocess.Popen[bytes]:
         catalog = [f"--catalog={self.catalog}"] if self.catalog else []
-        # In a file, because the length of an environment variable is limited.
+        # In a file, because environment variables have a length limit.
         changed = (
             [f"--config={group.write('changed.json', {'changed_models': self.changed_models})}"]
             if self.changed_models
@@ -157,7 +157,7 @@ class Pipe:
         settings = group.write("target.json", self.target_settings)
         target = group.start([*find_command(self.target), f"--config={settings}"], stdin=messages)
         if messages:
-            # If this process kept it open, the tap would not notice that the target has ended.
+            # If this process kept the pipe open, the tap would not notice the end of the target.
             messages.close()
         return target
 
@@ -216,7 +216,7 @@ class RunningPipe:
             timer.cancel()
 
     def _read_tap_log(self) -> None:
-        """Log the tap's messages, which contain no record, API key or query."""
+        """Log the tap's messages, which contain no records, API keys or queries."""
         for level, source, message, extra in _log_records(self.tap.stderr):
             self._tap_result = extra.get("result") or self._tap_result
             if level == logging.ERROR and source == "tap-kombo":
@@ -229,10 +229,10 @@ class RunningPipe:
 
 
 def find_command(command: Sequence[str]) -> list[str]:
-    """Replace the name of a command by its path.
+    """Replace the name of a command with its path.
 
     Raises:
-        ConfigurationError: It is not installed.
+        ConfigurationError: The command is not installed.
     """
     path = shutil.which(command[0])
     if path is None:
@@ -252,7 +252,7 @@ def _log_records(log: IO[bytes] | None) -> Iterator[tuple[int, str, str, dict[st
 
 
 def _error_name(log: Iterable[bytes]) -> str | None:
-    """Return the name of the exception that ended a target; the rest of its log quotes rows."""
+    """Return the name of a target's last exception; the rest of the log may quote rows."""
     name = None
     for line in log:
         if found := ERROR_NAME.match(line.decode(errors="replace")):

@@ -1,4 +1,4 @@
-"""Processes that end with the process that started them, however that one ends."""
+"""Processes that end with the process that started them, even if it is killed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ProcessGroup:
     """A process group and the guard that kills it.
 
     Attributes:
-        folder: A folder that only this user can read; it is removed with the group.
+        folder: A folder that only this user can read. It is removed when the group ends.
         guard: The leader of the group.
     """
 
@@ -52,7 +52,7 @@ class ProcessGroup:
         Args:
             command: The command.
             env: Environment variables in addition to those of this process.
-            stdin: Its standard input.
+            stdin: The standard input.
         """
         own = {k: text for k, text in os.environ.items() if not k.startswith(NOT_INHERITED)}
         return self._stack.enter_context(

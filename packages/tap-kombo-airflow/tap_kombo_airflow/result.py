@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-NAMED = 20
+MAX_NAMED = 20
 """The summary names this many integrations with the same problem, and counts the others."""
 
 
@@ -19,8 +19,8 @@ class Problem:
     """The reason why an integration is not complete.
 
     Attributes:
-        message: Sentences that contain nothing of any record.
-        is_transient: Whether a retry can succeed although nobody has changed anything.
+        message: Sentences without data of records.
+        is_transient: Whether a retry can succeed without anyone acting.
     """
 
     message: str
@@ -33,7 +33,7 @@ class RunResult:
 
     Attributes:
         tap: The tap's exit status, negative for a signal.
-        target: The target's.
+        target: The target's exit status, negative for a signal.
         tap_result: The `result` of the tap's last log record, if it has one.
         tap_errors: The messages of the errors in the tap's log.
         target_error: The name of the target's exception, if its log has one.
@@ -48,7 +48,7 @@ class RunResult:
     @property
     def target_failure(self) -> str:
         name = f" ({self.target_error})" if self.target_error else ""
-        return f"The target {_end(self.target)}{name}."
+        return f"The target {_exit_description(self.target)}{name}."
 
     def problems(self, integration_ids: Iterable[str]) -> dict[str, Problem]:
         """Return the problem of each integration that is not complete."""
@@ -58,9 +58,9 @@ class RunResult:
         if self.tap == 0:
             return {}
         if self.tap != 1:
-            problem = Problem(f"The tap {_end(self.tap)}.", is_transient=True)
+            problem = Problem(f"The tap {_exit_description(self.tap)}.", is_transient=True)
             return dict.fromkeys(integration_ids, problem)
-        message = " ".join(self.tap_errors) or f"The tap {_end(self.tap)}."
+        message = " ".join(self.tap_errors) or f"The tap {_exit_description(self.tap)}."
         if self.tap_result is None:
             return dict.fromkeys(integration_ids, Problem(message, is_transient=False))
         failed = _failed_reads(self.tap_result["reads"])
@@ -84,9 +84,9 @@ def summarize(integration_ids: Sequence[str], problems: Mapping[str, str]) -> li
     for integration_id, message in problems.items():
         causes.setdefault(message, []).append(integration_id)
     for message, names in sorted(causes.items(), key=lambda cause: -len(cause[1])):
-        rest = len(names) - NAMED
+        rest = len(names) - MAX_NAMED
         more = f" and {rest:,} more" if rest > 0 else ""
-        lines.append(f"{', '.join(names[:NAMED])}{more}: {message}")
+        lines.append(f"{', '.join(names[:MAX_NAMED])}{more}: {message}")
     return lines
 
 
@@ -104,5 +104,5 @@ def _failed_reads(reads: Iterable[Mapping[str, Any]]) -> dict[str, Problem]:
     }
 
 
-def _end(status: int) -> str:
+def _exit_description(status: int) -> str:
     return f"was killed by signal {-status}" if status < 0 else f"ended with exit status {status}"

@@ -12,10 +12,10 @@ class ConfigurationError(Exception):
 
 
 def target_settings(database: Mapping[str, Any], schema: str) -> dict[str, Any]:
-    """Build the settings of target-postgres, equal to those in this project's meltano.yml.
+    """Build the settings of target-postgres, the same as in this project's meltano.yml.
 
     Args:
-        database: Parameters of libpq, such as `host`. libpq reads the others from environment
+        database: Parameters of libpq, such as `host`. libpq reads missing ones from environment
             variables, such as PGHOST.
         schema: The schema of the tables.
     """

@@ -1,4 +1,4 @@
-"""A shard: lease its integrations, run the pipe for them, and store the states."""
+"""Lease the integrations of a shard, run the pipe for them, and store their states."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Shard:
     Attributes:
         store: The table of states.
         pipe: The tap and the target.
-        name: The name of the run, which the table shows while the run reads.
+        name: The name of the run, which the table shows during the run.
     """
 
     store: Store
@@ -54,8 +54,8 @@ class Shard:
 
         Args:
             integration_ids: The integrations.
-            since: A time by the database's clock. Integrations that are complete since then are
-                omitted, so that a retry reads only the others.
+            since: A time on the database's clock. Integrations that have been read completely
+                since then are omitted, so that a retry reads only the others.
 
         Returns:
             The problem of each integration that is not complete.
@@ -79,16 +79,19 @@ class Shard:
         return problems
 
     def run_changes(self, changes: Sequence[Change]) -> dict[str, Problem]:
-        """Read models that changed, except those of integrations that another run is reading.
+        """Read changed models, except those of integrations that another run is reading.
 
-        The changes of integrations that are complete are removed. The result is not stored: these
-        integrations are as complete as the last run of all models left them.
+        The changes of complete integrations are removed. The result is not stored, because only a
+        run of all models decides whether an integration is complete.
 
         Args:
             changes: The changes to read; at least one.
 
         Returns:
-            As `run`; it raises the same errors.
+            The problem of each integration that is not complete.
+
+        Raises:
+            The same errors as `run`.
         """
         models: dict[str, list[str]] = {}
         for change in changes:

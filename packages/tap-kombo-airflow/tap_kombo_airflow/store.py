@@ -1,10 +1,11 @@
-"""The table of states: the state of each integration, and the run that is reading it.
+"""The table of states, with the state and the lease of each integration.
 
 The table is in the schema of the rows, so a backup of the database contains the states that belong
 to its rows. Each integration has a row:
 
     state           its last state that the target emitted
-    holder          the run that is reading it, until `held_until` by the database's clock
+    state_saved     when that state was stored
+    holder          the run that is reading it, until `held_until` on the database's clock
     read_started    start of the last run that finished
     read_finished   end of that run
     problem         the reason why that run did not read everything; null if it did
@@ -44,7 +45,7 @@ COLUMNS: dict[LiteralString, LiteralString] = {
 }
 """The columns besides `integration_id`."""
 
-NOT_FINISHED = "It was not read to the end. See the log of its shard."
+NOT_FINISHED = "The read did not finish. See the log of the shard."
 
 
 class DatabaseError(Exception):
@@ -52,7 +53,7 @@ class DatabaseError(Exception):
 
 
 class LeaseLostError(Exception):
-    """Another run may be reading the integrations now, so this one must not write."""
+    """Another run may be reading the integrations now, so this run must not write."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,11 @@ class Store:
     """The table of states.
 
     Attributes:
-        database: Parameters of libpq, such as `host`. libpq reads the others from environment
+        database: Parameters of libpq, such as `host`. libpq reads missing ones from environment
             variables, such as PGHOST.
         schema: The table's schema.
         lease_seconds: A lease expires this long after it was last renewed. An operation takes at
-            most half of it, even if the server hangs.
+            most half of this time, even if the server hangs.
 
     Every method raises DatabaseError if the database fails, and ConfigurationError if the schema,
     a parameter or the user's permissions are not valid.
@@ -81,7 +82,7 @@ class Store:
             )
 
     def prepare(self) -> str:
-        """Create the table, or the columns that an older one lacks; return the database's time."""
+        """Create the table or its missing columns, and return the database's time."""
         columns = self.execute(
             "SELECT column_name FROM information_schema.columns "
             "WHERE table_schema = %s AND table_name = %s",
@@ -104,7 +105,7 @@ class Store:
         return str(now)
 
     def problems_since(self, moment: str, integration_ids: Sequence[str]) -> dict[str, str]:
-        """Return the problem of each integration that has not been read completely since then."""
+        """Return the problem of each integration that has not been read completely since."""
         rows = self.execute(
             "SELECT integration_id, problem FROM {table} "
             "WHERE integration_id = ANY(%s) AND read_started >= %s::timestamptz",
@@ -140,7 +141,7 @@ class Store:
         return Lease(self, holder, rows[0][2] if rows else "", states, dict(others))
 
     def execute(self, query: LiteralString, values: Sequence[Any] | None = None) -> list[Any]:
-        """Run a query in its own connection. `{table}` and `{schema}` in it are this store's."""
+        """Run a query in its own connection, with `{table}` and `{schema}` replaced by names."""
         seconds = self.lease_seconds / 6
         own = sql.SQL(query).format(
             table=sql.Identifier(self.schema, TABLE), schema=sql.Identifier(self.schema)
@@ -164,15 +165,15 @@ class Store:
             raise DatabaseError(_sentence(error)) from None
 
     def select(self, query: str) -> list[Any]:
-        """Run a user's query; braces in it have no meaning."""
+        """Run a user's query, in which braces are literal."""
         return self.execute(query.replace("{", "{{").replace("}", "}}"))
 
 
 @contextmanager
 def _closing_after(connection: psycopg.Connection, seconds: float) -> Iterator[None]:
-    """Close a connection that is still in use after some seconds."""
-    with socket.socket(fileno=os.dup(connection.fileno())) as line:
-        timer = Timer(seconds, line.shutdown, [socket.SHUT_RDWR])
+    """Close a connection that is still in use after this many seconds."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
+        timer = Timer(seconds, duplicate.shutdown, [socket.SHUT_RDWR])
         timer.daemon = True
         timer.start()
         try:
@@ -188,8 +189,8 @@ class Lease:
     Attributes:
         store: The table.
         holder: The name of the run.
-        started: The time at which the run took the lease, by the database's clock.
-        states: Integration -> its last state, empty at first.
+        started: The time at which the run took the lease, on the database's clock.
+        states: Integration -> its last state, which is empty before its first read.
         others: Integration -> the other run that holds it.
     """
 
@@ -263,7 +264,7 @@ def merge_states(states: Iterable[Mapping[str, Any]]) -> State:
 
 
 def split_state(state: Mapping[str, Any]) -> dict[str, State]:
-    """Split a run's state: integration -> its state."""
+    """Split a run's state into the states of its integrations."""
     states: dict[str, State] = {}
     for stream, bookmark in state.get("bookmarks", {}).items():
         for partition in bookmark.get("partitions", []):
@@ -281,5 +282,5 @@ def _check_lease(rows: Sequence[Any], expected: int) -> None:
     if len(rows) < expected:
         raise LeaseLostError(
             "Another run has taken over integrations, because this run did not renew its lease. "
-            "This run ends, and stores nothing more."
+            "This run stops without storing anything else."
         )

@@ -4,15 +4,15 @@ Events are stored in two tables in the schema of the states. `tap_kombo_changes`
 model of an integration that changed and has not been read since:
 
     integration_id, model
-    number          the number of its last event, by which a run removes what it has read
+    number          the number of its last event; a run removes only the numbers that it has read
     received        the time of that event
 
-`tap_kombo_integrations` has a row for each integration of which an event was received:
+`tap_kombo_integrations` has a row for each integration with an event:
 
     integration_id, tool, category
-    state           `ACTIVE`, `INVALID` or `INACTIVE`; null until the first event about it
+    state           `ACTIVE`, `INVALID` or `INACTIVE`; null before its first change
     setup_status    `COMPLETED`, `INCOMPLETE` or `FINAL_SYNC_PENDING`
-    state_updated   Kombo's time of that event
+    state_updated   time of the change, on Kombo's clock
     deleted         when the event of its deletion was received
 
 A lost event only delays a change until the next run that reads everything.
@@ -44,8 +44,8 @@ TABLES = ["tap_kombo_changes", "tap_kombo_integrations"]
 
 MODEL = re.compile(r"[a-z][a-z0-9_]*")
 
-LARGEST_BODY = 1_000_000
-"""Bytes; an event with all of Kombo's models has 3,000."""
+MAX_BODY_BYTES = 1_000_000
+"""An event with all of Kombo's models has 3,000 bytes."""
 
 
 class Change(NamedTuple):
@@ -77,10 +77,10 @@ def prepare(store: Store) -> None:
 
 
 def is_signed(body: bytes, signature: str, secret: str) -> bool:
-    """Return whether a body has this signature; it must be the body as it was received.
+    """Return whether a body has this signature.
 
     Args:
-        body: The body of the request.
+        body: The body of the request, exactly as received.
         signature: The header `X-Kombo-Signature`, with or without padding.
         secret: The secret of the webhook.
     """
@@ -95,7 +95,7 @@ def receive(store: Store, secret: str, body: bytes, signature: str) -> HTTPStatu
     Args:
         store: The tables.
         secret: The secret of the webhook.
-        body: The body of the request, as it was received.
+        body: The body of the request, exactly as received.
         signature: The header `X-Kombo-Signature`.
 
     Returns:
@@ -110,7 +110,7 @@ def receive(store: Store, secret: str, body: bytes, signature: str) -> HTTPStatu
     except (ValueError, LookupError, TypeError):
         return HTTPStatus.BAD_REQUEST
     except (ConfigurationError, DatabaseError) as error:
-        logger.error("An event was not stored: %s", error)  # noqa: TRY400 - it is one sentence
+        logger.error("An event was not stored: %s", error)  # noqa: TRY400  # one sentence
         return HTTPStatus.SERVICE_UNAVAILABLE
     return HTTPStatus.OK
 
@@ -158,14 +158,14 @@ def _store(store: Store, kind: str, data: Mapping[str, Any]) -> None:
 
 
 def _matching(pattern: re.Pattern[str], found: Any) -> str:
-    """Return a string; one that the tap's settings do not accept would fail each run."""
+    """Return a name, unless the tap would reject it and fail each run."""
     if not pattern.fullmatch(found):
         raise ValueError("this is not a name of Kombo")
     return str(found)
 
 
 def find_changes(store: Store, integration_ids: Sequence[str]) -> list[Change]:
-    """Return the changes of these integrations that no run has read."""
+    """Return the changes of these integrations that no run has read yet."""
     rows = store.execute(
         "SELECT integration_id, model, number FROM {schema}.tap_kombo_changes "
         "WHERE integration_id = ANY(%s) ORDER BY integration_id, model",
@@ -185,8 +185,8 @@ def remove_changes(store: Store, changes: Iterable[Change]) -> None:
 def application(store: Store, secret: str) -> WSGIApplication:
     """Return the receiver as a WSGI application, for any server and framework.
 
-    Its only responses are those of `receive`, and 405, 411 and 413 for requests that are not
-    `POST`, without a length, or too large.
+    It responds as `receive`, and with 405, 411 or 413 if a request is not a POST, has no length, or
+    is too large.
     """
 
     def respond(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
@@ -203,14 +203,14 @@ def _respond(store: Store, secret: str, environ: WSGIEnvironment) -> HTTPStatus:
         return HTTPStatus.METHOD_NOT_ALLOWED
     if not length.isdecimal():
         return HTTPStatus.LENGTH_REQUIRED
-    if int(length) > LARGEST_BODY:
+    if int(length) > MAX_BODY_BYTES:
         return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     body = environ["wsgi.input"].read(int(length))
     return receive(store, secret, body, environ.get("HTTP_X_KOMBO_SIGNATURE", ""))
 
 
 class _Handler(WSGIRequestHandler):
-    timeout = 10  # seconds that a client may be silent
+    timeout = 10  # seconds without data from the client
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -218,7 +218,7 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 
 def server(store: Store, secret: str, host: str, port: int) -> WSGIServer:
-    """Return a server with the receiver, for `serve_forever`. A proxy in front of it adds TLS."""
-    found = _Server((host, port), _Handler)
-    found.set_app(application(store, secret))
-    return found
+    """Return a server of `application`, which needs a proxy in front of it for TLS."""
+    receiver = _Server((host, port), _Handler)
+    receiver.set_app(application(store, secret))
+    return receiver

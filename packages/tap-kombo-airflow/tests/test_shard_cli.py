@@ -12,9 +12,13 @@ from tap_kombo_airflow.cli import main
 @pytest.mark.parametrize(
     ("content", "arguments", "sentence"),
     [
-        (b"a:1\nb:2", ["--shard=-1"], "--shard: it must be at least 0 and less than --of"),
-        (b"a:1\nb:2", ["--of=0"], "--shard: it must be at least 0 and less than --of"),
-        (b"a:1\nb:2", ["--shard=5", "--of=3"], "--shard: it must be at least 0 and less than --of"),
+        (b"a:1\nb:2", ["--shard=-1"], "--shard: the number must be at least 0 and less than --of"),
+        (b"a:1\nb:2", ["--of=0"], "--shard: the number must be at least 0 and less than --of"),
+        (
+            b"a:1\nb:2",
+            ["--shard=5", "--of=3"],
+            "--shard: the number must be at least 0 and less than --of",
+        ),
         (b"a:1\nb:2", ["--shard=2", "--of=3"], "--of: there are only 2 integrations"),
         (b"a:1\nb:2", ["--schema=100%s"], "its name contains `%`"),
         (b"", [], "there is no integration"),
