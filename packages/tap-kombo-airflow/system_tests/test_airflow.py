@@ -102,7 +102,7 @@ def test_a_run_with_shards_of_another_size_writes_only_changed_rows(scenario: Sc
         ("empty_shards", "`shard_size`: 0 is not valid. Write 1 or more."),
     ],
 )
-def test_a_setting_that_is_not_valid_is_one_sentence_without_a_retry(
+def test_a_setting_that_is_not_valid_is_reported_in_one_sentence_without_a_retry(
     scenario: Scenario, dag_id: str, sentence: str
 ) -> None:
     tries, logs = scenario.not_valid[dag_id]

@@ -69,7 +69,7 @@ def test_an_integration_that_another_run_reads_is_omitted_and_the_others_are_rea
         assert bookmark(store, B) == "quick"
 
 
-def test_if_a_run_is_killed_its_tap_and_target_end(store: Store) -> None:
+def test_if_a_run_is_killed_its_tap_and_target_are_killed(store: Store) -> None:
     with in_new_process(Shard(store, pipe(f"emit('1'){FOREVER}"), "one"), [A]) as process:
         wait_until(lambda: bookmark(store, A) == "1")
         family = psutil.Process(process.pid).children(recursive=True)
@@ -86,7 +86,7 @@ def test_if_a_run_is_killed_its_tap_and_target_end(store: Store) -> None:
     assert not folder.exists()
 
 
-def test_if_a_run_is_frozen_its_tap_and_target_end_before_its_lease(
+def test_if_a_run_is_frozen_its_tap_and_target_are_killed_before_its_lease_expires(
     store: Store,
 ) -> None:
     short = replace(store, lease_seconds=LEASE_SECONDS)
@@ -100,7 +100,7 @@ def test_if_a_run_is_frozen_its_tap_and_target_end_before_its_lease(
         assert [child for child in family if alive(child)] == []
 
 
-def test_a_run_that_lost_its_lease_ends_and_stores_nothing_more(
+def test_a_run_that_loses_its_lease_stops_without_storing_anything_else(
     store: Store,
 ) -> None:
     def take_over() -> None:
@@ -117,7 +117,7 @@ def test_a_run_that_lost_its_lease_ends_and_stores_nothing_more(
     assert bookmark(store, A) == "1"
 
 
-def test_a_run_that_loses_its_database_ends_with_one_sentence(
+def test_a_run_that_loses_its_database_stops_with_one_sentence(
     store: Store, database: Postgres
 ) -> None:
     short = replace(store, lease_seconds=LEASE_SECONDS)
@@ -250,7 +250,7 @@ def test_a_setting_that_is_null_is_not_set() -> None:
         replace(fake, tap_settings={"region": None}).create_tables(A)
 
 
-def test_a_command_that_does_not_exist_is_one_sentence(store: Store) -> None:
+def test_a_command_that_does_not_exist_is_reported_in_one_sentence(store: Store) -> None:
     missing = Pipe({}, {}, tap=("tap-komba",))
 
     with pytest.raises(ConfigurationError, match="tap-komba: command not found"):

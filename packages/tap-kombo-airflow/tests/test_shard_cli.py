@@ -29,7 +29,7 @@ from tap_kombo_airflow.cli import main
         ),
     ],
 )
-def test_an_argument_or_a_file_that_is_not_valid_is_one_sentence(
+def test_an_argument_or_a_file_that_is_not_valid_is_reported_in_one_sentence(
     content: bytes,
     arguments: list[str],
     sentence: str,

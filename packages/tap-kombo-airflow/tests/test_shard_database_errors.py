@@ -1,4 +1,4 @@
-"""Every failure of the database is one sentence, in time and without the password."""
+"""Database errors are reported in one sentence, in time and without the password."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def unused_port() -> int:
         return port
 
 
-def test_a_server_that_is_not_running_is_one_sentence(unused_port: int) -> None:
+def test_a_server_that_is_not_running_is_reported_in_one_sentence(unused_port: int) -> None:
     with pytest.raises(DatabaseError, match="Connection refused") as caught:
         store_at("127.0.0.1", unused_port).prepare()
 
     assert_is_sentence(caught.value)
 
 
-def test_an_unknown_host_is_one_sentence() -> None:
+def test_an_unknown_host_is_reported_in_one_sentence() -> None:
     with pytest.raises(DatabaseError, match=r"host\.invalid") as caught:
         store_at("host.invalid").prepare()
 
@@ -78,7 +78,7 @@ def is_accepted(store: Store) -> bool:
     return True
 
 
-def test_a_wrong_password_is_one_sentence(login: Store) -> None:
+def test_a_wrong_password_is_reported_in_one_sentence(login: Store) -> None:
     wrong = replace(login, database={**login.database, "password": f"{PASSWORD}!"})
 
     assert is_accepted(login)
@@ -88,7 +88,7 @@ def test_a_wrong_password_is_one_sentence(login: Store) -> None:
     assert_is_sentence(caught.value)
 
 
-def test_a_run_whose_password_is_wrong_prints_one_sentence_and_can_be_retried(
+def test_a_run_with_a_wrong_password_prints_one_sentence_and_can_be_retried(
     login: Store,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -107,7 +107,7 @@ def test_a_run_whose_password_is_wrong_prints_one_sentence_and_can_be_retried(
     assert "sesame" not in printed
 
 
-def test_a_lock_that_another_session_holds_is_one_sentence_within_the_lease(store: Store) -> None:
+def test_a_lock_of_another_session_is_reported_before_the_lease_expires(store: Store) -> None:
     store.take([A], "first").finish({})
     waiting = replace(store, lease_seconds=LEASE_SECONDS)
     started = time.monotonic()
@@ -126,25 +126,25 @@ def test_a_lock_that_another_session_holds_is_one_sentence_within_the_lease(stor
 def hanging_port(request: pytest.FixtureRequest) -> Iterator[int]:
     """A server that accepts connections and stops responding."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        lines = []
+        connections = []
 
         def accept() -> None:
-            line, _ = server.accept()
-            lines.append(line)
+            connection, _ = server.accept()
+            connections.append(connection)
             if request.param == "after the login":
-                line.recv(1024)
-                line.sendall(b"R\0\0\0\x08\0\0\0\0" + b"Z\0\0\0\x05I")
+                connection.recv(1024)
+                connection.sendall(b"R\0\0\0\x08\0\0\0\0" + b"Z\0\0\0\x05I")
 
         thread = threading.Thread(target=accept)
         thread.start()
         yield server.getsockname()[1]
         thread.join(10)
-        for line in lines:
-            line.close()
+        for connection in connections:
+            connection.close()
 
 
 @pytest.mark.timeout(30)
-def test_a_server_that_hangs_is_one_sentence_within_the_lease(hanging_port: int) -> None:
+def test_a_server_that_hangs_is_reported_before_the_lease_expires(hanging_port: int) -> None:
     started = time.monotonic()
     with pytest.raises(DatabaseError) as caught:
         store_at("127.0.0.1", hanging_port, sslmode="disable", gssencmode="disable").prepare()
@@ -153,7 +153,7 @@ def test_a_server_that_hangs_is_one_sentence_within_the_lease(hanging_port: int)
     assert_is_sentence(caught.value)
 
 
-def test_an_unknown_parameter_is_one_sentence(store: Store) -> None:
+def test_an_unknown_parameter_is_reported_in_one_sentence(store: Store) -> None:
     with pytest.raises(ConfigurationError, match="colour") as caught:
         replace(store, database={**store.database, "colour": PASSWORD}).prepare()
 

@@ -95,7 +95,7 @@ def test_another_signature_is_rejected(forged: str) -> None:
     assert not is_signed(b"{}", forged, SECRET)
 
 
-def test_a_forged_or_serialized_again_event_is_not_stored(store: Store) -> None:
+def test_a_forged_or_reserialized_event_is_not_stored(store: Store) -> None:
     body = data_changed(A, "hris_employees")
     again = json.dumps(json.loads(body), separators=(",", ":")).encode()
 
@@ -117,7 +117,7 @@ def test_changed_models_are_stored_once_for_each_integration(store: Store) -> No
     }
 
 
-def test_changes_of_integrations_that_are_not_wanted_are_not_returned(store: Store) -> None:
+def test_changes_of_other_integrations_are_not_returned(store: Store) -> None:
     send(store, data_changed(A, "hris_employees"))
 
     assert find_changes(store, [B]) == []
@@ -183,7 +183,7 @@ def state_changed(integration_id: str, state: str, updated_at: str) -> bytes:
     )
 
 
-def test_events_keep_the_list_of_integrations(store: Store) -> None:
+def test_events_maintain_the_list_of_integrations(store: Store) -> None:
     for body in (
         event("integration-created", **identity(A)),
         state_changed(A, "ACTIVE", "2026-01-01T12:00:00.000Z"),
