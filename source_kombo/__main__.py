@@ -9,7 +9,8 @@ from source_kombo.signals import end_by_signal
 
 
 def main() -> None:
-    """Run the source; importing the SDK takes half a second, in which a signal may arrive."""
+    """Run the source."""
+    # Importing the SDK takes half a second, during which a signal may arrive.
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, end_by_signal)
     from source_kombo.cli import run  # noqa: PLC0415  # after the handlers

@@ -26,7 +26,7 @@ class StreamConfiguration(msgspec.Struct):
     Attributes:
         stream: The stream.
         sync_mode: Whether to read everything, or only changes where Kombo offers them.
-        sync_id: The ID of the sync, which is the same in all of its attempts.
+        sync_id: The ID of the sync, which is the same for all of its attempts.
     """
 
     stream: ConfiguredStream
@@ -47,7 +47,7 @@ class ConfiguredCatalog(msgspec.Struct):
 def airbyte_catalog(catalog: Mapping[str, Any]) -> dict[str, Any]:
     """Convert the catalog of the tap's discovery.
 
-    Streams without changes have no cursor and cannot be resumed.
+    Full-table streams have no cursor and cannot be resumed.
     """
     return {"streams": [_stream(entry) for entry in catalog["streams"]]}
 
@@ -75,7 +75,7 @@ def configured_catalog(content: object) -> ConfiguredCatalog:
     """Convert the content of a configured catalog.
 
     Raises:
-        InputError: It is not one, or configures no stream.
+        InputError: The catalog is not valid, or configures no stream.
     """
     try:
         catalog = msgspec.convert(content, ConfiguredCatalog)
@@ -110,7 +110,7 @@ def singer_catalog(configured: ConfiguredCatalog, catalog: Mapping[str, Any]) ->
 
 
 def _is_selected(breadcrumb: Breadcrumb, schema: Schema) -> bool:
-    """Return whether a schema has a field; a schema without fields stands for all of them."""
+    """Return whether a schema has a field. A schema without properties has all of them."""
     for name in breadcrumb[1::2]:
         properties = nested_properties(schema)
         if not properties:

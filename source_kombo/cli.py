@@ -21,7 +21,7 @@ from tap_kombo.tap import discard_stdout
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are messages of the protocol, like all others."""
+    """A parser whose errors are reported as messages of the protocol."""
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"Command line: {message}.")
@@ -57,7 +57,7 @@ def _run(arguments: Sequence[str]) -> int:
         write(error(str(problem), problem.rule.failure_type))
     except OSError:
         raise
-    except Exception as problem:  # noqa: BLE001  # a traceback would hold people's data
+    except Exception as problem:  # noqa: BLE001  # a traceback could contain personal data
         bug = internal(problem)
         write(error(str(bug), bug.rule.failure_type))
     else:
@@ -83,7 +83,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def spec(_: argparse.Namespace) -> None:
-    """Write the form of the settings."""
+    """Write the form for the settings."""
     write({"type": "SPEC", "spec": specification()})
 
 
@@ -100,7 +100,7 @@ def check(options: argparse.Namespace) -> None:
 
 
 def discover(_: argparse.Namespace) -> None:
-    """Write all streams; they are the same for all settings."""
+    """Write all streams, which do not depend on the settings."""
     write({"type": "CATALOG", "catalog": airbyte_catalog(_discovered())})
 
 
@@ -135,4 +135,4 @@ FILES = {
     "discover": ("config",),
     "read": ("config", "catalog", "state"),
 }
-"""Command -> its options; only the state may be missing."""
+"""Command -> its options; all are required, except for the state."""

@@ -24,7 +24,7 @@ DELETED_AT = "_ab_cdc_deleted_at"
 
 MAX_ERRORS = 20
 MAX_NAMES = 5
-"""Integrations in the message of an error"""
+"""The number of integrations that an error names; it counts the others."""
 
 
 class StreamProgress(msgspec.Struct):
@@ -49,8 +49,8 @@ class Failure(msgspec.Struct):
     """Reads that failed for the same reason.
 
     Attributes:
-        error: The error of the first one.
-        stream: The stream, unless the error concerns all of an integration's.
+        error: The error of the first read.
+        stream: The stream, unless the error affects all streams of an integration.
         integration_ids: The integrations, as keys.
     """
 
@@ -71,13 +71,13 @@ class Failure(msgspec.Struct):
 class AirbyteMessages:
     """Builds Airbyte's messages, as lines of JSON.
 
-    A stream's state is its part of the tap's state, and two more fields: `sync_id`, and the number
+    A stream's state is its part of the tap's state, with two more fields: `sync_id`, and the number
     of `records`, because the platform rejects the same state twice with records in between.
 
     Args:
         streams: The configured streams.
         reads: Integration -> the names of its streams to read.
-        sync_ids: Stream -> Airbyte's ID of the sync, which is the same in all of its attempts.
+        sync_ids: Stream -> Airbyte's ID of the sync, which is the same for all of its attempts.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class AirbyteMessages:
         self._progress = {stream.name: StreamProgress() for stream in streams}
         self._sync_ids = sync_ids
         self._open = Counter(chain.from_iterable(reads.values()))
-        # Its records are about the reads of the other streams.
+        # `sync_status` has a record for each read of the other streams.
         self._open[SYNC_STATUS.name] = self._open.total()
         self._failures: dict[tuple[object, ...], Failure] = {}
 
@@ -111,7 +111,7 @@ class AirbyteMessages:
         self._progress[result.stream].is_state_due = True
         if result.error and not result.error.is_skip:
             self._progress[result.stream].is_failed = True
-            self._note(result, result.error)
+            self._add_failure(result, result.error)
         if SYNC_STATUS.name not in self._progress:
             return b""
         return self._records(
@@ -132,8 +132,8 @@ class AirbyteMessages:
     def closing(self) -> bytes:
         """Return the last status of all streams, and the errors.
 
-        The platform decides by the first error whether to retry the sync, so the errors that a
-        retry may end come first.
+        The first error determines whether the platform retries the sync, so errors that a retry may
+        fix come first.
         """
         statuses = [
             stream_status(
@@ -167,8 +167,9 @@ class AirbyteMessages:
     ) -> tuple[bytes, int]:
         """Return the RECORD messages of some records, and their number.
 
-        Destinations keep the record with the latest `changed_at`, and of several the one that was
-        emitted last. Changes of nested data do not move `changed_at`, so `emitted_at` grows.
+        Destinations keep the record with the latest `changed_at`, and among equals the one with the
+        latest `emitted_at`. Changes of nested data do not move `changed_at`, so `emitted_at` always
+        increases.
         """
         texts = self._encoders[stream].encode(records, integration_id, received_at)
         progress = self._progress[stream]
@@ -190,8 +191,8 @@ class AirbyteMessages:
         progress.stateless += len(texts)
         return b"".join(lines), len(texts)
 
-    def _note(self, result: ReadResult, problem: KomboError) -> None:
-        """Add a failed read to those with the same reason."""
+    def _add_failure(self, result: ReadResult, problem: KomboError) -> None:
+        """Group a failed read with others that failed for the same reason."""
         rule = problem.rule
         stream = result.stream if rule.scope is Scope.READ else None
         failure = self._failures.setdefault(

@@ -18,13 +18,13 @@ from tap_kombo.records import ENCODER
 Message = dict[str, Any]
 
 LEVELS = {"CRITICAL": "FATAL", "WARNING": "WARN"}
-"""Python's name of a level -> Airbyte's, if they differ"""
+"""Python's log level -> Airbyte's, if they differ"""
 
 
 def write(message: Message) -> None:
     """Write a message as one line.
 
-    Standard output is buffered: a buffer finishes a line before another thread's starts.
+    Standard output is buffered, so lines of several threads do not mix.
     """
     sys.stdout.buffer.write(ENCODER.encode_lines([message]))
     sys.stdout.buffer.flush()
@@ -36,13 +36,13 @@ class LogHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         level = LEVELS.get(record.levelname, record.levelname)
         message = hide_keys(record.getMessage())
-        # Without a reader of standard output, there is none of the log.
+        # If standard output is closed, the log cannot be written.
         with contextlib.suppress(OSError):
             write({"type": "LOG", "log": {"level": level, "message": message}})
 
 
 def stream_status(stream: str, status: str) -> Message:
-    """Build a TRACE message: STARTED, RUNNING, COMPLETE or INCOMPLETE."""
+    """Build a TRACE message with STARTED, RUNNING, COMPLETE or INCOMPLETE."""
     return _trace(
         "STREAM_STATUS",
         stream_status={"stream_descriptor": {"name": stream}, "status": status},
@@ -50,7 +50,7 @@ def stream_status(stream: str, status: str) -> Message:
 
 
 def error(message: str, failure_type: FailureType, stream: str | None = None) -> Message:
-    """Build a TRACE message about a failure, of a stream if it is one's only."""
+    """Build a TRACE message with an error, which may belong to a stream."""
     descriptor = {"stream_descriptor": {"name": stream}} if stream else {}
     return _trace(
         "ERROR",

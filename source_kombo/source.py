@@ -15,7 +15,7 @@ from tap_kombo.tap import TapKombo
 
 MAX_CHECKED = 100
 MAX_REPORTED = 5
-"""Integrations that a check requests and reports, of maybe thousands"""
+"""The number of integrations that a check requests, and of failed ones that it reports"""
 
 
 class SourceKombo(TapKombo):
@@ -37,10 +37,10 @@ class SourceKombo(TapKombo):
     def check_connection(self) -> tuple[bool, str]:
         """Check the API key and the integrations.
 
-        One integration is enough: after a failed check, the platform would not sync the others.
+        One readable integration is enough, because the platform syncs nothing after a failed check.
 
         Returns:
-            Whether at least one integration can be read, and a sentence for each other one.
+            Whether at least one integration can be read, and a sentence for each failed one.
         """
         asked = self.config["integration_ids"][:MAX_CHECKED]
         try:

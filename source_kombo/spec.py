@@ -1,4 +1,4 @@
-"""The form of the settings in Airbyte, and the settings that it returns."""
+"""Airbyte's form for the settings, and its conversion to the tap's settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COPIED = (
     *("title", "description", "type", "format", "pattern", "enum", "default"),
     *("minimum", "maximum", "minItems", "uniqueItems", "examples"),
 )
-"""Keywords that the form understands"""
+"""JSON schema keywords that the form supports"""
 
 
 def specification() -> dict[str, Any]:
@@ -56,7 +56,7 @@ def settings_of(form: Mapping[str, Any]) -> dict[str, Any]:
     """Convert a filled-in form to the tap's settings.
 
     Raises:
-        InputError: A JSON text is not valid, or the settings have stream maps.
+        InputError: A value is not valid JSON, or the settings have stream maps.
     """
     if "stream_maps" in form:
         raise InputError(

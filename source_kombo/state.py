@@ -1,4 +1,4 @@
-"""Airbyte's states of streams become the tap's state."""
+"""Convert Airbyte's states of streams to the tap's state."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def singer_state(content: Any, configured: ConfiguredCatalog) -> dict[str, Any] 
     A full refresh starts without a state, unless an earlier attempt of the same sync emitted it.
 
     Raises:
-        InputError: It is not a state of this source.
+        InputError: The content is not a state of this source.
     """
     if not content:
         return None
