@@ -61,10 +61,11 @@ class Failure(msgspec.Struct):
     def message(self) -> Message:
         """Build the TRACE message."""
         names = ", ".join(islice(self.integration_ids, MAX_NAMES))
-        more = len(self.integration_ids) - MAX_NAMES
-        where = f"{self.stream or 'All streams'} ({names}{f' and {more:,} more' * (more > 0)}): "
-        is_run = self.error.rule.scope is Scope.RUN
-        text = f"{'' if is_run else where}{self.error}"
+        if (more := len(self.integration_ids) - MAX_NAMES) > 0:
+            names += f" and {more:,} more"
+        text = str(self.error)
+        if self.error.rule.scope is not Scope.RUN:
+            text = f"{self.stream or 'All streams'} ({names}): {text}"
         return error(text, self.error.rule.failure_type, self.stream)
 
 
