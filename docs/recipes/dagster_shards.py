@@ -4,6 +4,7 @@ The environment has the file of the integrations (KOMBO_INTEGRATIONS), the tap's
 (TAP_KOMBO_API_KEY) and the database (PGHOST, PGUSER, PGPASSWORD, PGDATABASE).
 """
 
+import math
 import os
 import subprocess
 from collections.abc import Iterator
@@ -35,7 +36,7 @@ PERMANENT = {2, 3}
 def plan() -> Iterator[DynamicOutput[str]]:
     """Number the shards: `2/5` is the third of five."""
     found = find_integration_ids(INTEGRATIONS, "KOMBO_INTEGRATIONS", Store({}, "kombo"))
-    shards = -(-len(found) // SHARD_SIZE)
+    shards = math.ceil(len(found) / SHARD_SIZE)
     for shard in range(shards):
         yield DynamicOutput(f"{shard}/{shards}", mapping_key=str(shard))
 

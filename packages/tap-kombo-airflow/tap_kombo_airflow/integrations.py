@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -74,5 +75,5 @@ def make_shards(integration_ids: Sequence[str], size: int, at_most: int) -> list
     """
     if size < 1:
         raise ConfigurationError(f"`shard_size`: {size} is not valid. Write 1 or more.")
-    number = min(-(-len(integration_ids) // size), at_most)
+    number = min(math.ceil(len(integration_ids) / size), at_most)
     return [list(integration_ids[index::number]) for index in range(number)]

@@ -244,7 +244,12 @@ class Lease:
             "problem = new.problem, holder = NULL, held_until = NULL "
             "FROM unnest(%s::text[], %s::text[]) AS new (integration_id, problem) "
             "WHERE own.integration_id = new.integration_id AND holder = %s",
-            [self.started, list(self.states), list(map(problems.get, self.states)), self.holder],
+            [
+                self.started,
+                list(self.states),
+                [problems.get(name) for name in self.states],
+                self.holder,
+            ],
         )
 
 
