@@ -35,7 +35,7 @@ KINDS = {"integer": "integer", "boolean": "boolean", "array": "array", "object":
 REACTIONS = {
     Action.RETRY: "Retries for up to `max_wait_seconds`, then fails {scope}.",
     Action.WAIT: "Waits for the rate limit for up to `max_wait_seconds`, then fails {scope}.",
-    Action.RESTART: "Reads again from the bookmark if a cursor was rejected. Else fails {scope}.",
+    Action.RESTART: "Reads from the bookmark if a cursor was rejected. Otherwise fails {scope}.",
     Action.SKIP: "Skips {scope}.",
     Action.FAIL: "Fails {scope}.",
 }

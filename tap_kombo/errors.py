@@ -19,7 +19,7 @@ class Action(Enum):
 
     RETRY = "retry with backoff, for at most `max_wait_seconds`; then fail"
     WAIT = "wait for the rate limit, for at most `max_wait_seconds`; then fail"
-    RESTART = "start the read again from the bookmark if its cursor was rejected; else fail"
+    RESTART = "if the cursor was rejected, start the read again from the bookmark; otherwise fail"
     SKIP = "skip: the data is legitimately absent"
     FAIL = "fail"
 
@@ -80,8 +80,8 @@ NOT_READY = "The first run after that reads the integration."
 NOT_ACCEPTED = Rule(
     FAIL,
     READ,
-    "The request is too long or not valid. If `filters` has many values, use fewer. Else check "
-    "`api_url`.",
+    "The request is too long or not valid. If `filters` has many values, use fewer. Otherwise, "
+    "check `api_url`.",
     CONFIG,
 )
 UNKNOWN_CODE = Rule(
