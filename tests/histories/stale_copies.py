@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import Any
 
-from kombo_sandbox.models import MODELS
-from kombo_sandbox.models.row import Many, One
+from kombo_sandbox.models import MODELS, Many, One
 
 Record = dict[str, Any]
 
@@ -40,10 +39,10 @@ def _fresh_values(node: One | Many, value: Any, forgotten: Container[str]) -> An
     if isinstance(node, One):
         if value.get("id") in forgotten:
             return None
-        return {name: value[name] for name in own} if node.counts else None
+        return {name: value[name] for name in own} if node.tracks_changes else None
     value = [one for one in value if one.get("id") not in forgotten]
-    if node.linked:
+    if node.tracks_changes:
         copies = [{name: one[name] for name in own} for one in value]
     else:
-        copies = [{"id": one["id"]} for one in value] if node.added else []
+        copies = [{"id": one["id"]} for one in value] if node.tracks_members else []
     return sorted(copies, key=lambda one: str(one["id"]))

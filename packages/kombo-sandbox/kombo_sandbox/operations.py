@@ -25,7 +25,7 @@ from kombo_sandbox.orders import ORDERS
 from kombo_sandbox.seeding.factory import RecordFactory
 from kombo_sandbox.state import RateLimit, State
 from kombo_sandbox.store import ANONYMIZED, DELETED, FORGOTTEN, LIVE, Record, Row
-from kombo_sandbox.updates import has_linked_rows
+from kombo_sandbox.updates import has_tracked_rows
 
 # Records with `body` keep it: they cannot get new values.
 _CHANGEABLE = "r.state = 0 AND r.body IS NULL"
@@ -91,11 +91,11 @@ class ChangeNested(_Selection):
         rng = state.seeder.rng()
         factories = _factories(state, rng)
         touched: dict[str, None] = {}
-        condition = f"r.state = 0 AND {has_linked_rows(_model(self.model))}"
+        condition = f"r.state = 0 AND {has_tracked_rows(_model(self.model))}"
         for row in self.select(state, condition, rng):
-            linked = state.store.linked_rows(row)
-            found = [(other, state.store.touched_by(other, row.model)) for other in linked]
-            other, ids = min(found, key=lambda one: len(one[1]))
+            nested = state.store.tracked_rows(row)
+            matches = [(other, state.store.touched_by(other, row.model)) for other in nested]
+            other, ids = min(matches, key=lambda match: len(match[1]))
             _change(state, other, factories)
             touched |= dict.fromkeys(ids)
         return list(touched)
@@ -118,7 +118,7 @@ class Anonymize(_Selection):
             deleted = row.own.get("remote_deleted_at") or iso(state.clock.now())
             nested = dict.fromkeys(node.name for node in row.model.nested)
             row.body = json.dumps({**row.model.shown(row.own), **nested})
-            _write(state, row, {**own, "remote_deleted_at": deleted}, moved=True)
+            _write(state, row, {**own, "remote_deleted_at": deleted}, added_or_removed=True)
         return [row.id for row in rows]
 
 
@@ -162,7 +162,7 @@ class Add(Operation):
             }
             row = factories(integration.seq).make(self.model, **links)
             row.state = LIVE
-            _write(state, row, {"remote_deleted_at": None}, moved=True)
+            _write(state, row, {"remote_deleted_at": None}, added_or_removed=True)
             added.append(row.id)
         return added
 
@@ -182,7 +182,7 @@ class Patch(Operation):
         if len(own) < len(self.values):
             row.body = json.dumps({**state.store.record(row), **self.values})
         row.state = DELETED if {**row.own, **own}.get("remote_deleted_at") else LIVE
-        _write(state, row, own, moved=False)
+        _write(state, row, own, added_or_removed=False)
 
 
 class PutRaw(Operation):
@@ -210,7 +210,7 @@ class PutRaw(Operation):
             body=self.json_text,
         )
         state.store.save(row)
-        state.store.touch(row, moved=not known)
+        state.store.touch(row, added_or_removed=not known)
         state.webhooks.data_changed(row.integration, model)
 
 
@@ -436,17 +436,19 @@ def _change(state: State, row: Row, factories: Callable[[int], RecordFactory]) -
     while values == before:
         generated = factories(row.integration).values(row.model, row.seq, linked)
         values = {name: generated[name] for name in row.model.changes}
-    _write(state, row, {**values, "remote_updated_at": iso(state.clock.now())}, moved=False)
+    _write(
+        state, row, {**values, "remote_updated_at": iso(state.clock.now())}, added_or_removed=False
+    )
 
 
 def _delete(state: State, row: Row) -> None:
     row.state = DELETED
-    _write(state, row, {"remote_deleted_at": iso(state.clock.now())}, moved=True)
+    _write(state, row, {"remote_deleted_at": iso(state.clock.now())}, added_or_removed=True)
 
 
 def _restore(state: State, row: Row) -> None:
     row.state = LIVE
-    _write(state, row, {"remote_deleted_at": None}, moved=True)
+    _write(state, row, {"remote_deleted_at": None}, added_or_removed=True)
 
 
 def _withhold(
@@ -483,13 +485,13 @@ def _switch_on(state: State, integration: Integration, model: Model) -> None:
         _restore(state, row)
 
 
-def _write(state: State, row: Row, values: Record, *, moved: bool) -> None:
-    """Store own values; the record and its dependents count as changed now."""
+def _write(state: State, row: Row, values: Record, *, added_or_removed: bool) -> None:
+    """Store own values, and set `touched_at` of the row and its dependents to now."""
     row.touched_at = iso(state.clock.now())
     values = {"changed_at": row.touched_at, **values}
     row.own |= values
     if row.body is not None:
         row.body = json.dumps({**json.loads(row.body), **row.model.shown(values)})
     state.store.save(row)
-    state.store.touch(row, moved=moved)
+    state.store.touch(row, added_or_removed=added_or_removed)
     state.webhooks.data_changed(row.integration, row.model)

@@ -15,7 +15,7 @@ from kombo_sandbox.integrations import Integration
 from kombo_sandbox.models import MODELS, SERVED, Model
 from kombo_sandbox.orders import OLDEST_FIRST, Order, Position
 from kombo_sandbox.rendering import served
-from kombo_sandbox.updates import Dependent, dependents, initial_touched_at, linked_rows
+from kombo_sandbox.updates import Dependent, dependents, initial_touched_at, tracked_rows
 
 Record = dict[str, Any]
 
@@ -168,12 +168,12 @@ class Store:
             for seq, integration, _, own, body, state, _, touched_at, *links in found
         ]
 
-    def linked_rows(self, row: Row) -> list[Row]:
-        """Return the linked rows whose changes count as changes of this one."""
+    def tracked_rows(self, row: Row) -> list[Row]:
+        """Return the nested rows that make `updated_after` match this row when they change."""
         return [
-            linked
-            for target, source in linked_rows(row.model)
-            for linked in self.rows(
+            nested
+            for target, source in tracked_rows(row.model)
+            for nested in self.rows(
                 target,
                 f"r.seq IN (SELECT t.seq FROM {row.model.id} r, {source} AND r.seq = :seq)",
                 seq=row.seq,
@@ -248,24 +248,24 @@ class Store:
             raise ValueError("SQLite cannot read the record: it contains NaN or is nested too deep")
         self._write(row.model, [_values(row, own)])
 
-    def touch(self, row: Row, *, moved: bool) -> None:
-        """Let dependents count as changed.
+    def touch(self, row: Row, *, added_or_removed: bool) -> None:
+        """Make `updated_after` match the rows in which this row is nested.
 
         Args:
             row: The row that changed.
-            moved: It was added or removed.
+            added_or_removed: Whether the row was added or removed, so that lists changed.
         """
-        for one in _touched(row.model, moved=moved):
+        for one in _dependents(row.model, added_or_removed=added_or_removed):
             self._db.execute(
                 f"UPDATE {one.model} SET touched_at = max(touched_at, :moment) WHERE {one.where}",
                 {"seq": row.seq, "moment": row.touched_at},
             )
 
     def touched_by(self, row: Row, model: Model) -> list[str]:
-        """Return the ids of the model's records that count as changed when this row changes."""
+        """Return the ids of a model's records that `updated_after` matches if a row changes."""
         return [
             id_
-            for one in _touched(row.model, moved=False)
+            for one in _dependents(row.model, added_or_removed=False)
             if one.model == model.id
             for (id_,) in self._db.execute(
                 f"SELECT id FROM {one.model} WHERE {one.where} AND state < {FORGOTTEN}",
@@ -299,7 +299,7 @@ def _values(row: Row, own: str) -> tuple[Any, ...]:
     )
 
 
-def _touched(model: Model, *, moved: bool) -> Iterator[Dependent]:
+def _dependents(model: Model, *, added_or_removed: bool) -> Iterator[Dependent]:
     for one in dependents(model):
-        if one.linked or (moved and one.added):
+        if one.tracks_changes or (added_or_removed and one.tracks_members):
             yield one

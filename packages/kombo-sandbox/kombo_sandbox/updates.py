@@ -1,7 +1,7 @@
 """Which records `updated_after` matches when a linked record changes.
 
-`updated_after` is compared with `touched_at` of a row. It moves with the changes of the record
-itself, and with those changes of linked records that count according to the table of models.
+`updated_after` is compared with the column `touched_at`: the time of the last change of the record
+itself, or of the nested records that its model tracks.
 """
 
 # ruff: noqa: S608 - every name in this SQL comes from the table of models
@@ -9,7 +9,7 @@ itself, and with those changes of linked records that count according to the tab
 from dataclasses import dataclass
 from functools import cache
 
-from kombo_sandbox.models import MODELS, Model, Node, One
+from kombo_sandbox.models import MODELS, Many, Model, Node, One
 
 
 @dataclass(frozen=True)
@@ -18,64 +18,65 @@ class Dependent:
 
     Attributes:
         model: The model of these rows.
-        where: The SQL condition for them.
-        added: They count as changed if the other row is added or removed.
-        linked: They count as changed if the other row changes.
+        where: The SQL condition for these rows.
+        tracks_members: `updated_after` matches these rows when the other row is added or removed.
+        tracks_changes: `updated_after` matches these rows when the other row changes.
     """
 
     model: str
     where: str
-    added: bool
-    linked: bool
+    tracks_members: bool
+    tracks_changes: bool
 
 
 @cache
 def dependents(model: Model) -> tuple[Dependent, ...]:
-    """Return the rows that count as changed when a record of a model changes."""
+    """Return the rows that `updated_after` matches when a record of a model changes."""
     found = []
     for outer in MODELS.values():
         for node in outer.nested:
             if isinstance(node, One):
-                if outer.links[node.name] == model.id and node.counts:
+                if outer.links[node.name] == model.id and node.tracks_changes:
                     found.append(Dependent(outer.id, f"{node.name} = :seq", True, True))
             elif node.model == model.id:
                 where = f"seq = (SELECT {node.link} FROM {node.model} WHERE seq = :seq)"
-                linked = node.linked and node.through is None
-                found.append(Dependent(outer.id, where, node.added, linked))
+                tracks_changes = node.tracks_changes and node.through is None
+                found.append(Dependent(outer.id, where, node.tracks_members, tracks_changes))
             elif node.through and MODELS[node.model].links[node.through] == model.id:
                 where = f"seq IN (SELECT {node.link} FROM {node.model} WHERE {node.through} = :seq)"
-                found.append(Dependent(outer.id, where, node.added, node.linked))
-    return tuple(one for one in found if one.added or one.linked)
+                found.append(Dependent(outer.id, where, node.tracks_members, node.tracks_changes))
+    return tuple(one for one in found if one.tracks_members or one.tracks_changes)
 
 
-def linked_rows(model: Model) -> list[tuple[Model, str]]:
-    """Return what the rows `t` come from whose changes count for row `r` of a model.
+def tracked_rows(model: Model) -> list[tuple[Model, str]]:
+    """Return the nested rows `t` whose changes are tracked in row `r` of a model.
 
     Returns:
-        The model of the rows, and the SQL that follows FROM.
+        For each source of such rows, their model and the SQL that follows FROM.
     """
-    return [
-        (target, f"{target.id} t WHERE t.state = 0 AND t.body IS NULL AND {condition}")
-        for target, condition in (
-            _nested_rows(model, node, "r") for node in model.nested if _counts(node)
-        )
-    ]
+    sources = []
+    for node in model.nested:
+        if node.tracks_changes:
+            target, condition = _nested_rows(model, node, "r")
+            source = f"{target.id} t WHERE t.state = 0 AND t.body IS NULL AND {condition}"
+            sources.append((target, source))
+    return sources
 
 
-def has_linked_rows(model: Model) -> str:
-    """Return the SQL condition for rows `r` with linked rows whose changes count."""
-    exists = [f"EXISTS (SELECT 1 FROM {source})" for _, source in linked_rows(model)]
+def has_tracked_rows(model: Model) -> str:
+    """Return the SQL condition for rows `r` that have tracked rows."""
+    exists = [f"EXISTS (SELECT 1 FROM {source})" for _, source in tracked_rows(model)]
     return f"({' OR '.join(exists) or 0})"
 
 
 def initial_touched_at(model: Model) -> str | None:
-    """Return the SQL that sets `touched_at` of loaded rows from their linked rows."""
+    """Return the SQL that sets `touched_at` of loaded rows from their nested rows."""
     moments = []
     for node in model.nested:
-        if _counts(node):
+        if node.tracks_changes:
             target, condition = _nested_rows(model, node, model.id)
             moments.append(f"SELECT max(written_at) FROM {target.id} t WHERE {condition}")
-        elif not isinstance(node, One) and node.added:
+        elif isinstance(node, Many) and node.tracks_members:
             condition = f"{node.link} = {model.id}.seq"
             moments.append(f"SELECT max(written_at) FROM {node.model} WHERE {condition}")
     if not moments:
@@ -84,10 +85,6 @@ def initial_touched_at(model: Model) -> str | None:
     return (
         f"UPDATE {model.id} SET touched_at = max(touched_at, {latest}) WHERE integration >= :first"
     )
-
-
-def _counts(node: Node) -> bool:
-    return node.counts if isinstance(node, One) else node.linked
 
 
 def _nested_rows(model: Model, node: Node, row: str) -> tuple[Model, str]:

@@ -140,12 +140,12 @@ NESTED = [
 
 
 @pytest.mark.parametrize(("model", "name"), NESTED)
-def test_a_nested_change_matches_if_the_table_of_models_says_so(
+def test_a_nested_change_matches_if_the_model_tracks_it(
     categories: Categories, model: Model, name: str
 ) -> None:
     client = categories.clients[model.category]
     [node] = [node for node in model.nested if node.name == name]
-    target, counts = _target(model, node), node.linked if isinstance(node, Many) else node.counts
+    target = _target(model, node)
     before = {one["id"]: one for one in client.stored(model.id)}
     since = client.sandbox.clock()
     client.sandbox.advance(1)
@@ -155,7 +155,7 @@ def test_a_nested_change_matches_if_the_table_of_models_says_so(
         one["id"] for one in client.stored(model.id) if one[name] != before[one["id"]][name]
     } - {one["id"] for one in after if one["changed_at"] > since}
     matches = {one["id"] for one in after if one["changed_at"] <= since}
-    assert different <= matches if counts else not matches & different
+    assert different <= matches if node.tracks_changes else not matches & different
 
 
 def _target(model: Model, node: Any) -> str:

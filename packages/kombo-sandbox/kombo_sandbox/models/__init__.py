@@ -1,7 +1,7 @@
 """Kombo's data models, as one table."""
 
 from kombo_sandbox.models import assessment, ats, connection, hris, lms
-from kombo_sandbox.models.row import CATEGORIES, Listing, Many, Model, Node, One
+from kombo_sandbox.models.model import CATEGORIES, Listing, Many, Model, Node, One
 
 __all__ = ["CATEGORIES", "MODELS", "SERVED", "Listing", "Many", "Model", "Node", "One"]
 

@@ -1,7 +1,7 @@
 """The models of assessment tools."""
 
 from kombo_sandbox.filters import IDS, by_enum, since
-from kombo_sandbox.models.row import PAGED, UNTRACKED, Listing, Model
+from kombo_sandbox.models.model import PAGED, UNTRACKED, Listing, Model
 
 MODELS = (
     Model(

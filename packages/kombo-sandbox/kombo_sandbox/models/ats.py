@@ -12,7 +12,7 @@ from kombo_sandbox.filters import (
     own,
     since,
 )
-from kombo_sandbox.models.row import CUSTOM, UNDATED, Many, Model, One
+from kombo_sandbox.models.model import CUSTOM, UNDATED, Many, Model, One
 
 _NAME = "id remote_id name"
 _STAGE = "id remote_id name index status custom_fields"
@@ -29,22 +29,28 @@ MODELS = (
         links={"contact": "ats_users"},
         changes=("description", "weekly_hours", "salary_amount_from", "salary_amount_to"),
         nested=(
-            Many("stages", "ats_application_stages", "job", f"{_STAGE} remote_data", added=True),
+            Many(
+                "stages",
+                "ats_application_stages",
+                "job",
+                f"{_STAGE} remote_data",
+                tracks_members=True,
+            ),
             Many(
                 "screening_questions",
                 "ats_screening_questions",
                 "job",
                 "id remote_id title description format category index required"
                 " precondition_question_id precondition_options",
-                added=True,
+                tracks_members=True,
             ),
             Many(
                 "job_postings",
                 "ats_job_postings",
                 "job",
                 "id remote_id title description_html status visibility url remote_data",
-                added=True,
-                linked=True,
+                tracks_members=True,
+                tracks_changes=True,
             ),
             Many(
                 "hiring_team",
@@ -53,7 +59,7 @@ MODELS = (
                 _USER,
                 through="user",
                 own="hiring_team_roles job_roles",
-                added=True,
+                tracks_members=True,
             ),
         ),
         filters=(
@@ -87,10 +93,12 @@ MODELS = (
                     One("current_stage", _STAGE),
                     One("job", _NAME),
                 ),
-                added=True,
-                linked=True,
+                tracks_members=True,
+                tracks_changes=True,
             ),
-            Many("tags", "ats_candidate_tags", "candidate", _NAME, through="tag", added=True),
+            Many(
+                "tags", "ats_candidate_tags", "candidate", _NAME, through="tag", tracks_members=True
+            ),
         ),
         filters=(
             Filter(
@@ -123,25 +131,25 @@ MODELS = (
                 "candidate",
                 f"{_CANDIDATE} phone_numbers social_media source remote_url",
                 nested=(Many("tags", "ats_candidate_tags", "candidate", _NAME, through="tag"),),
-                counts=True,
+                tracks_changes=True,
             ),
-            One("current_stage", _STAGE, counts=True),
+            One("current_stage", _STAGE, tracks_changes=True),
             One("job", _NAME),
             Many(
                 "interviews",
                 "ats_interviews",
                 "application",
                 "id remote_id title starting_at ending_at location canceled",
-                added=True,
-                linked=True,
+                tracks_members=True,
+                tracks_changes=True,
             ),
             Many(
                 "offers",
                 "ats_offers",
                 "application",
                 "id remote_id status",
-                added=True,
-                linked=True,
+                tracks_members=True,
+                tracks_changes=True,
             ),
         ),
         filters=(
@@ -170,7 +178,7 @@ MODELS = (
                     One("candidate", _CANDIDATE),
                     One("job", _NAME),
                 ),
-                counts=True,
+                tracks_changes=True,
             ),
         ),
         extras=CUSTOM,
@@ -189,7 +197,9 @@ MODELS = (
         changes=("starting_at", "ending_at", "canceled"),
         hidden=("candidate_id",),
         nested=(
-            Many("users", "ats_interviewers", "interview", _USER, through="user", added=True),
+            Many(
+                "users", "ats_interviewers", "interview", _USER, through="user", tracks_members=True
+            ),
             One(
                 "application",
                 "id remote_id outcome rejection_reason_name",
@@ -197,7 +207,7 @@ MODELS = (
                     One("candidate", _CANDIDATE),
                     One("job", _NAME),
                 ),
-                counts=True,
+                tracks_changes=True,
             ),
         ),
         filters=(
@@ -254,8 +264,8 @@ MODELS = (
                 "user",
                 "remote_id remote_label scope unified_type",
                 through="role",
-                added=True,
-                linked=True,
+                tracks_members=True,
+                tracks_changes=True,
             ),
         ),
         filters=(among("emails", f"casefold({own('email')})", lowered),),

@@ -1,6 +1,6 @@
 """The models that integrations of every category have."""
 
-from kombo_sandbox.models.row import UNTRACKED, Listing, Model, One
+from kombo_sandbox.models.model import UNTRACKED, Listing, Model, One
 
 _DATA = b'{"results":[%(records)b],"next_cursor":%(next)b,"next":%(next)b}'
 

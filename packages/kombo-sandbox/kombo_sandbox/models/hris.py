@@ -14,7 +14,7 @@ from kombo_sandbox.filters import (
     own,
     since,
 )
-from kombo_sandbox.models.row import CUSTOM, UNDATED, UNTRACKED, WHOLE, Many, Model, One
+from kombo_sandbox.models.model import CUSTOM, UNDATED, UNTRACKED, WHOLE, Many, Model, One
 
 _NAME = "id remote_id name"
 _GROUP = "id remote_id name type"
@@ -54,8 +54,8 @@ MODELS = (
                 " pay_frequency employment_type pay_currency effective_date"
                 " changed_at remote_deleted_at custom_fields integration_fields"
                 " remote_data",
-                added=True,
-                linked=True,
+                tracks_members=True,
+                tracks_changes=True,
             ),
             Many(
                 "time_off_balances",
@@ -63,14 +63,14 @@ MODELS = (
                 "employee",
                 "id remote_id employee_id type_id balance balance_unit changed_at"
                 " remote_deleted_at used used_unit remote_data",
-                added=True,
-                linked=True,
+                tracks_members=True,
+                tracks_changes=True,
             ),
             One(
                 "manager",
                 "first_name last_name display_full_name id employee_number"
                 " work_email remote_id employment_status termination_date",
-                counts=True,
+                tracks_changes=True,
             ),
             Many(
                 "groups",
@@ -78,9 +78,9 @@ MODELS = (
                 "employee",
                 _GROUP,
                 through="to_group",
-                added=True,
+                tracks_members=True,
             ),
-            One("legal_entity", "id remote_id name address", counts=True),
+            One("legal_entity", "id remote_id name address", tracks_changes=True),
             # Deprecated by Kombo; the same as `groups`.
             Many(
                 "teams",
@@ -88,12 +88,12 @@ MODELS = (
                 "employee",
                 _GROUP,
                 through="to_group",
-                added=True,
+                tracks_members=True,
             ),
             One(
                 "work_location",
                 "id remote_id name address type changed_at remote_deleted_at remote_data",
-                counts=True,
+                tracks_changes=True,
             ),
         ),
         filters=(
@@ -165,7 +165,7 @@ MODELS = (
             "type": "hris_absence_types",
         },
         changes=("start_date", "end_date", "amount", "status"),
-        nested=(One("type", _ABSENCE_TYPE, counts=True),),
+        nested=(One("type", _ABSENCE_TYPE, tracks_changes=True),),
         filters=(
             _ends_after("date_from"),
             _starts_before("date_until"),
@@ -181,7 +181,7 @@ MODELS = (
         links={"employee": "hris_employees", "type": "hris_absence_types"},
         changes=("balance", "used"),
         hidden=UNDATED,
-        nested=(One("type", _ABSENCE_TYPE, counts=True),),
+        nested=(One("type", _ABSENCE_TYPE, tracks_changes=True),),
         filters=(EMPLOYEE_ID,),
     ),
     Model(
@@ -219,13 +219,13 @@ MODELS = (
         changes=("summary_comment", "summary_rating"),
         hidden=("reviewee_id", "reviewer_id", "review_cycle_id", *UNDATED),
         nested=(
-            One("reviewee", _PERSON, counts=True),
-            One("reviewer", _PERSON, counts=True),
+            One("reviewee", _PERSON, tracks_changes=True),
+            One("reviewer", _PERSON, tracks_changes=True),
             One(
                 "review_cycle",
                 "id remote_id name review_period_start_date changed_at"
                 " remote_deleted_at remote_data",
-                counts=True,
+                tracks_changes=True,
             ),
         ),
         filters=(
@@ -265,8 +265,8 @@ MODELS = (
                 "entity",
                 _GROUP,
                 through="location",
-                added=True,
-                linked=True,
+                tracks_members=True,
+                tracks_changes=True,
             ),
             Many(
                 "legal_entities",
@@ -274,8 +274,8 @@ MODELS = (
                 "entity",
                 _NAME,
                 through="legal_entity",
-                added=True,
-                linked=True,
+                tracks_members=True,
+                tracks_changes=True,
             ),
             Many(
                 "groups",
@@ -283,8 +283,8 @@ MODELS = (
                 "entity",
                 _GROUP,
                 through="to_group",
-                added=True,
-                linked=True,
+                tracks_members=True,
+                tracks_changes=True,
             ),
             Many(
                 "skills",
@@ -292,8 +292,8 @@ MODELS = (
                 "entity",
                 "skill_id expected_proficiency",
                 nested=(One("skill", "id remote_id name proficiency_scale"),),
-                added=True,
-                linked=True,
+                tracks_members=True,
+                tracks_changes=True,
             ),
         ),
         filters=(
@@ -326,8 +326,8 @@ MODELS = (
                 "hris_payslip_line_items",
                 "payslip",
                 "id remote_id name amount",
-                added=True,
-                linked=True,
+                tracks_members=True,
+                tracks_changes=True,
             ),
         ),
         filters=(

@@ -1,7 +1,7 @@
 """The models of learning management systems."""
 
 from kombo_sandbox.filters import among, by_ids, kombo_ids, lowered, own
-from kombo_sandbox.models.row import CUSTOM, Many, Model, One
+from kombo_sandbox.models.model import CUSTOM, Many, Model, One
 
 _NAME = "id remote_id name"
 _UPDATED = ("remote_updated_at",)
@@ -38,8 +38,8 @@ MODELS = (
                         nested=(One("skill", _NAME),),
                     ),
                 ),
-                added=True,
-                linked=True,
+                tracks_members=True,
+                tracks_changes=True,
             ),
         ),
         extras=CUSTOM,

@@ -1,7 +1,7 @@
-"""The columns of the table of models.
+"""The definition of a model: its properties, its nested records and its list endpoint.
 
-A stored record holds only its own properties. The records that Kombo nests in it are looked up
-along links when it is read.
+The store keeps only the properties of the record itself. Nested records are joined by their links
+when the record is read.
 """
 
 from collections.abc import Mapping
@@ -15,36 +15,37 @@ CATEGORIES = ("ATS", "HRIS", "LMS", "ASSESSMENT")
 
 @dataclass(frozen=True)
 class One:
-    """A nested object: the record behind the link of the same name.
+    """A nested object: the record that the link of the same name refers to.
 
     Attributes:
         name: The property of the outer record, and its link.
         shape: The properties of the nested object, separated by spaces.
         nested: Nested objects and lists, which follow these properties.
-        counts: A change of the linked record makes `updated_after` match the outer one, as the
-            `updated_after` descriptions of Kombo's OpenAPI document state.
+        tracks_changes: `updated_after` matches the outer record when the nested record changes,
+            as documented for `updated_after` in Kombo's OpenAPI document.
     """
 
     name: str
     shape: str = ""
     nested: tuple["Node", ...] = ()
-    counts: bool = False
+    tracks_changes: bool = False
 
 
 @dataclass(frozen=True)
 class Many:
-    """A nested list: the records of `model` whose `link` is the outer record.
+    """A nested list: the records of `model` whose `link` refers to the outer record.
 
     Attributes:
         name: The property of the outer record.
-        model: The model of the nested records, or of the memberships if `through` is set.
-        link: The link of these records to the outer one.
+        model: The model of the nested records, or of the join records if `through` is set.
+        link: The link from these records to the outer record.
         shape: The properties of a nested object, separated by spaces.
         nested: Nested objects and lists, which follow these properties.
-        through: The link of a membership to the record that is nested.
-        own: Properties of the membership that are added, separated by spaces.
-        added: Adding or removing a record of `model` makes `updated_after` match the outer one.
-        linked: A change of a nested record makes `updated_after` match the outer one.
+        through: The link from a join record to the nested record.
+        own: Properties of the join record to include, separated by spaces.
+        tracks_members: `updated_after` matches the outer record when a record of `model` is added
+            or removed.
+        tracks_changes: `updated_after` matches the outer record when a nested record changes.
     """
 
     name: str
@@ -54,8 +55,8 @@ class Many:
     nested: tuple["Node", ...] = ()
     through: str | None = None
     own: str = ""
-    added: bool = False
-    linked: bool = False
+    tracks_members: bool = False
+    tracks_changes: bool = False
 
 
 Node = One | Many
