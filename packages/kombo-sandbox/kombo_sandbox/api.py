@@ -13,7 +13,7 @@ from kombo_sandbox.clock import iso, moment
 from kombo_sandbox.errors import KomboError, envelope
 from kombo_sandbox.filters import IDS, Filter
 from kombo_sandbox.integrations import Integration, details
-from kombo_sandbox.models import SERVED, Model
+from kombo_sandbox.models import LIVE, SERVED, Model
 from kombo_sandbox.state import State
 
 JSON = "application/json; charset=utf-8"
@@ -78,7 +78,7 @@ class Kombo:
         conditions: list[str] = []
         values: dict[str, str] = {}
         if not query.include_deleted:
-            conditions.append("r.state = 0")
+            conditions.append(f"r.state = {LIVE}")
         if query.updated_after is not None:
             operator = ">" if options.strict else ">="
             conditions.append(f"r.touched_at {operator} :updated_after")

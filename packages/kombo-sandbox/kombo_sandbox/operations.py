@@ -20,17 +20,28 @@ from kombo_sandbox.integrations import (
     SetupStatus,
     Status,
 )
-from kombo_sandbox.models import MODELS, SERVED, Model
+from kombo_sandbox.models import (
+    ANONYMIZED,
+    DELETED,
+    FORGOTTEN,
+    LIVE,
+    MODELS,
+    SERVED,
+    Model,
+)
 from kombo_sandbox.orders import ORDERS
 from kombo_sandbox.seeding.factory import RecordFactory
 from kombo_sandbox.state import RateLimit, State
-from kombo_sandbox.store import ANONYMIZED, DELETED, FORGOTTEN, LIVE, Record, Row
+from kombo_sandbox.store import Record, Row
 from kombo_sandbox.updates import has_tracked_rows
 
-# Records with `body` keep it: they cannot get new values.
-_CHANGEABLE = "r.state = 0 AND r.body IS NULL"
-_NOT_FORGOTTEN = f"r.state < {FORGOTTEN}"
-_NOT_ANONYMIZED = {"id", "changed_at", "remote_deleted_at"}
+_IS_LIVE = f"r.state = {LIVE}"
+_IS_DELETED = f"r.state = {DELETED}"
+_IS_NOT_FORGOTTEN = f"r.state < {FORGOTTEN}"
+# A record with `body` is returned unchanged, so new values would have no effect.
+_IS_CHANGEABLE = f"{_IS_LIVE} AND r.body IS NULL"
+
+_KEPT_BY_ANONYMIZE = {"id", "changed_at", "remote_deleted_at"}
 
 _Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 
@@ -79,7 +90,7 @@ class _Selection(Operation):
 class Change(_Selection):
     def run(self, state: State) -> list[str]:
         rng = state.seeder.rng()
-        rows = self.select(state, _CHANGEABLE, rng)
+        rows = self.select(state, _IS_CHANGEABLE, rng)
         factories = _factories(state, rng)
         for row in rows:
             _change(state, row, factories)
@@ -91,7 +102,7 @@ class ChangeNested(_Selection):
         rng = state.seeder.rng()
         factories = _factories(state, rng)
         touched: dict[str, None] = {}
-        condition = f"r.state = 0 AND {has_tracked_rows(_model(self.model))}"
+        condition = f"{_IS_LIVE} AND {has_tracked_rows(_model(self.model))}"
         for row in self.select(state, condition, rng):
             nested = state.store.tracked_rows(row)
             matches = [(other, state.store.touched_by(other, row.model)) for other in nested]
@@ -103,7 +114,7 @@ class ChangeNested(_Selection):
 
 class Delete(_Selection):
     def run(self, state: State) -> list[str]:
-        rows = self.select(state, "r.state = 0", state.seeder.rng())
+        rows = self.select(state, _IS_LIVE, state.seeder.rng())
         for row in rows:
             _delete(state, row)
         return [row.id for row in rows]
@@ -111,10 +122,10 @@ class Delete(_Selection):
 
 class Anonymize(_Selection):
     def run(self, state: State) -> list[str]:
-        rows = self.select(state, "r.state < 2", state.seeder.rng())
+        rows = self.select(state, f"r.state < {ANONYMIZED}", state.seeder.rng())
         for row in rows:
             row.state = ANONYMIZED
-            own = dict.fromkeys(row.own.keys() - _NOT_ANONYMIZED)
+            own = dict.fromkeys(row.own.keys() - _KEPT_BY_ANONYMIZE)
             deleted = row.own.get("remote_deleted_at") or iso(state.clock.now())
             nested = dict.fromkeys(node.name for node in row.model.nested)
             row.body = json.dumps({**row.model.shown(row.own), **nested})
@@ -124,7 +135,7 @@ class Anonymize(_Selection):
 
 class Forget(_Selection):
     def run(self, state: State) -> list[str]:
-        rows = self.select(state, _NOT_FORGOTTEN, state.seeder.rng())
+        rows = self.select(state, _IS_NOT_FORGOTTEN, state.seeder.rng())
         for row in rows:
             row.state = FORGOTTEN
             state.store.save(row)
@@ -133,7 +144,7 @@ class Forget(_Selection):
 
 class Restore(_Selection):
     def run(self, state: State) -> list[str]:
-        rows = self.select(state, "r.state = 1", state.seeder.rng())
+        rows = self.select(state, _IS_DELETED, state.seeder.rng())
         for row in rows:
             _restore(state, row)
         return [row.id for row in rows]
@@ -157,7 +168,7 @@ class Add(Operation):
             if model.category not in (None, TOOLS[integration.tool].category):
                 raise ValueError(f"{integration.id} does not have {self.model}")
             links = {
-                link: _Selection(target, 1, integration.id).select(state, _CHANGEABLE, rng)[0]
+                link: _Selection(target, 1, integration.id).select(state, _IS_CHANGEABLE, rng)[0]
                 for link, target in model.links.items()
             }
             row = factories(integration.seq).make(self.model, **links)
@@ -176,7 +187,7 @@ class Patch(Operation):
         if self.values.get("id", self.id) != self.id:
             raise ValueError("the id of a record cannot be patched")
         selection = _Selection(self.model, ids=[self.id])
-        row = selection.select(state, _NOT_FORGOTTEN, state.seeder.rng())[0]
+        row = selection.select(state, _IS_NOT_FORGOTTEN, state.seeder.rng())[0]
         nested = {node.name for node in row.model.nested}
         own = {name: value for name, value in self.values.items() if name not in nested}
         if len(own) < len(self.values):
@@ -469,7 +480,7 @@ def _withhold(
 def _switch_off(state: State, integration: Integration, model: Model) -> None:
     """Mark all records of a model as deleted, until they are removed 14 days later."""
     integration.switched_off[model.id] = state.clock.now()
-    for row in state.store.rows(model, "r.integration = :seq AND r.state = 0", seq=integration.seq):
+    for row in state.store.rows(model, f"r.integration = :seq AND {_IS_LIVE}", seq=integration.seq):
         _delete(state, row)
 
 
@@ -478,7 +489,7 @@ def _switch_on(state: State, integration: Integration, model: Model) -> None:
     moment = integration.switched_off.pop(model.id, None)
     if moment is None:
         return
-    deleted = "r.state = 1 AND json_extract(r.own, '$.remote_deleted_at') >= :moment"
+    deleted = f"{_IS_DELETED} AND json_extract(r.own, '$.remote_deleted_at') >= :moment"
     for row in state.store.rows(
         model, f"r.integration = :seq AND {deleted}", seq=integration.seq, moment=iso(moment)
     ):

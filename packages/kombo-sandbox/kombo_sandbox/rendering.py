@@ -9,7 +9,7 @@ they are never stale and a change of a linked record writes nothing else.
 from collections.abc import Sequence
 from functools import cache
 
-from kombo_sandbox.models import MODELS, Model, Node, One
+from kombo_sandbox.models import FORGOTTEN, LIVE, MODELS, Model, Node, One
 
 
 @cache
@@ -33,18 +33,21 @@ def _nested(model: Model, node: Node, outer: str) -> str:
     if isinstance(node, One):
         target = MODELS[model.links[node.name]]
         # Deleted records are nested, forgotten ones are not.
-        source = f"{target.id} {row} WHERE {row}.seq = {outer}.{node.name} AND {row}.state < 3"
+        source = (
+            f"{target.id} {row} WHERE {row}.seq = {outer}.{node.name} AND {row}.state < {FORGOTTEN}"
+        )
         return f"ifnull((SELECT {_object(target, node, row)} FROM {source}), 'null')"
     member = MODELS[node.model]
     if node.through is None:
         record = _object(member, node, row)
-        source = f"{member.id} {row} WHERE {row}.{node.link} = {outer}.seq AND {row}.state = 0"
+        source = f"{member.id} {row} WHERE {row}.{node.link} = {outer}.seq AND {row}.state = {LIVE}"
     else:
         target, link = MODELS[member.links[node.through]], f"{row}_link"
         record = _object(target, node, row, _properties(node.own, link))
         source = (
             f"{member.id} {link} JOIN {target.id} {row} ON {row}.seq = {link}.{node.through}"
-            f" WHERE {link}.{node.link} = {outer}.seq AND {link}.state = 0 AND {row}.state = 0"
+            f" WHERE {link}.{node.link} = {outer}.seq"
+            f" AND {link}.state = {LIVE} AND {row}.state = {LIVE}"
         )
     return f"'[' || ifnull((SELECT group_concat({record}, ',') FROM {source}), '') || ']'"
 

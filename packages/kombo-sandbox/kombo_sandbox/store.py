@@ -12,14 +12,12 @@ from typing import Any
 import msgspec
 
 from kombo_sandbox.integrations import Integration
-from kombo_sandbox.models import MODELS, SERVED, Model
+from kombo_sandbox.models import FORGOTTEN, LIVE, MODELS, SERVED, Model
 from kombo_sandbox.orders import OLDEST_FIRST, Order, Position
 from kombo_sandbox.rendering import served
 from kombo_sandbox.updates import Dependent, dependents, initial_touched_at, tracked_rows
 
 Record = dict[str, Any]
-
-LIVE, DELETED, ANONYMIZED, FORGOTTEN = range(4)
 
 _BATCH = 1000
 _COLUMNS = ("seq", "integration", "id", "own", "body", "state", "written_at", "touched_at")
@@ -36,8 +34,7 @@ class Row:
         own: Its own properties, without nested copies.
         touched_at: When it changed in the sense of `updated_after`.
         links: The `seq` of the record behind each link.
-        state: `LIVE`, `DELETED`, `ANONYMIZED`, or `FORGOTTEN`: never listed, but records that are
-            linked to it can still be changed.
+        state: `LIVE`, `DELETED`, `ANONYMIZED` or `FORGOTTEN`.
         body: JSON that is returned unchanged, instead of the stored properties.
     """
 
@@ -145,7 +142,7 @@ class Store:
     ) -> Iterator[bytes]:
         """Yield all records as Kombo returns them."""
         with_deleted = include_deleted and model.listing.tracks_changes
-        after, conditions = None, () if with_deleted else ("r.state = 0",)
+        after, conditions = None, () if with_deleted else (f"r.state = {LIVE}",)
         while page := self.page(model, integration, after=after, limit=1000, conditions=conditions):
             yield from (body for _, body in page if body is not None)
             after = page[-1][0]

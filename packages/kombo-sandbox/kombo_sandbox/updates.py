@@ -9,7 +9,7 @@ itself, or of the nested records that its model tracks.
 from dataclasses import dataclass
 from functools import cache
 
-from kombo_sandbox.models import MODELS, Many, Model, Node, One
+from kombo_sandbox.models import LIVE, MODELS, Many, Model, Node, One
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def tracked_rows(model: Model) -> list[tuple[Model, str]]:
     for node in model.nested:
         if node.tracks_changes:
             target, condition = _nested_rows(model, node, "r")
-            source = f"{target.id} t WHERE t.state = 0 AND t.body IS NULL AND {condition}"
+            source = f"{target.id} t WHERE t.state = {LIVE} AND t.body IS NULL AND {condition}"
             sources.append((target, source))
     return sources
 

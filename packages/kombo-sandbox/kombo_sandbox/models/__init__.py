@@ -1,9 +1,33 @@
 """Kombo's data models, as one table."""
 
 from kombo_sandbox.models import assessment, ats, connection, hris, lms
-from kombo_sandbox.models.model import CATEGORIES, Listing, Many, Model, Node, One
+from kombo_sandbox.models.model import (
+    ANONYMIZED,
+    CATEGORIES,
+    DELETED,
+    FORGOTTEN,
+    LIVE,
+    Listing,
+    Many,
+    Model,
+    Node,
+    One,
+)
 
-__all__ = ["CATEGORIES", "MODELS", "SERVED", "Listing", "Many", "Model", "Node", "One"]
+__all__ = [
+    "ANONYMIZED",
+    "CATEGORIES",
+    "DELETED",
+    "FORGOTTEN",
+    "LIVE",
+    "MODELS",
+    "SERVED",
+    "Listing",
+    "Many",
+    "Model",
+    "Node",
+    "One",
+]
 
 MODELS: dict[str, Model] = {
     model.id: model

@@ -1,5 +1,7 @@
 """The models of HR information systems."""
 
+# ruff: noqa: S608 - this SQL contains only constants
+
 from kombo_sandbox.filters import (
     EMPLOYEE_ID,
     NAME_CONTAINS,
@@ -14,7 +16,7 @@ from kombo_sandbox.filters import (
     own,
     since,
 )
-from kombo_sandbox.models.model import CUSTOM, UNDATED, UNTRACKED, WHOLE, Many, Model, One
+from kombo_sandbox.models.model import CUSTOM, LIVE, UNDATED, UNTRACKED, WHOLE, Many, Model, One
 
 _NAME = "id remote_id name"
 _GROUP = "id remote_id name type"
@@ -102,7 +104,7 @@ MODELS = (
             Filter(
                 "group_ids",
                 "EXISTS (SELECT 1 FROM hris_group_memberships m JOIN hris_groups g"
-                " ON g.seq = m.to_group WHERE m.employee = r.seq AND m.state = 0"
+                f" ON g.seq = m.to_group WHERE m.employee = r.seq AND m.state = {LIVE}"
                 " AND g.id IN (SELECT value FROM json_each(:group_ids)))",
                 kombo_ids,
             ),

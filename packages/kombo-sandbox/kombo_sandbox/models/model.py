@@ -12,6 +12,10 @@ from kombo_sandbox.filters import IDS, REMOTE_IDS, Filter
 
 CATEGORIES = ("ATS", "HRIS", "LMS", "ASSESSMENT")
 
+LIVE, DELETED, ANONYMIZED, FORGOTTEN = range(4)
+"""States of a record. A forgotten record is never returned, but records that are linked to it can
+still be changed"""
+
 
 @dataclass(frozen=True)
 class One:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from kombo_sandbox.clock import iso
 from kombo_sandbox.integrations import TOOLS, Integration
-from kombo_sandbox.models import MODELS, SERVED, Model
+from kombo_sandbox.models import DELETED, LIVE, MODELS, SERVED, Model
 from kombo_sandbox.seeding.names import (
     CITIES,
     FIRST_NAMES,
@@ -21,7 +21,7 @@ from kombo_sandbox.seeding.names import (
     SENTENCES,
     STREETS,
 )
-from kombo_sandbox.store import DELETED, LIVE, Record, Row, Store
+from kombo_sandbox.store import Record, Row, Store
 
 T = TypeVar("T")
 
