@@ -1,4 +1,4 @@
-"""Integrations: tools, states, and the details that Kombo returns of them."""
+"""Integrations: their tools, their states, and the details that Kombo returns."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,16 +18,16 @@ class Tool:
         label: Its display name.
         category: `ATS`, `HRIS`, `LMS` or `ASSESSMENT`.
         remote_ids: The format of its ids: `number`, `hex` or `uuid`.
-        withholds: Models (`model`) and fields (`model.field`) without data, and the reason.
+        unavailable: Models (`model`) and fields (`model.field`) without data -> the reason.
     """
 
     label: str
     category: str
     remote_ids: str
-    withholds: Mapping[str, str] = field(default_factory=dict)
+    unavailable: Mapping[str, str] = field(default_factory=dict)
 
 
-# Why a model or a field has no data, and the properties of the details that show it.
+# Reasons why a model or field has no data, and how the details of the integration report them.
 UNSUPPORTED, DISABLED, OPTED_OUT = "UNSUPPORTED", "DISABLED", "OPTED_OUT"
 _REASONS: dict[str | None, dict[str, Any]] = {
     None: {},
@@ -75,8 +75,8 @@ TOOLS = {
 }
 
 
-_KEPT = 14 * 86_400_000
-"""How long records of a model that was switched off are listed as deleted, in milliseconds"""
+_RETENTION = 14 * 86_400_000
+"""How long records of a model that is switched off are listed as deleted, in milliseconds"""
 
 Status = Literal["ACTIVE", "INACTIVE", "INVALID"]
 SetupStatus = Literal["COMPLETED", "INCOMPLETE", "FINAL_SYNC_PENDING"]
@@ -96,9 +96,9 @@ class Integration(msgspec.Struct):
     Attributes:
         seq: Its number in the data file.
         created_at: When the customer connected the tool.
-        withheld: Models (`model`) and fields (`model.field`) without data, and the reason.
-        switched_off: Models that had data before, and when the scope config or the customer
-            switched them off, in milliseconds since 1970.
+        unavailable: Models (`model`) and fields (`model.field`) without data -> the reason.
+        switched_off: Models that had data until the scope config or the customer switched them
+            off -> that time, in milliseconds since 1970.
     """
 
     seq: int
@@ -109,29 +109,36 @@ class Integration(msgspec.Struct):
     created_at: str
     status: Status = "ACTIVE"
     setup_status: SetupStatus = "COMPLETED"
-    withheld: dict[str, str] = {}
+    unavailable: dict[str, str] = {}
     switched_off: dict[str, int] = {}
     unsupported_filters: list[str] = []
     data_expired_at: str | None = None
 
-    def withhold_models(self, models: Sequence[str], reason: str) -> None:
-        """Set the models that have no data for this reason."""
-        others = {name: why for name, why in self.withheld.items() if "." in name or why != reason}
-        self.withheld = others | dict.fromkeys(models, reason)
+    def set_unavailable_models(self, models: Sequence[str], reason: str) -> None:
+        """Replace the models that have no data for this reason."""
+        others = {
+            name: other
+            for name, other in self.unavailable.items()
+            if "." in name or other != reason
+        }
+        self.unavailable = others | dict.fromkeys(models, reason)
 
-    def withheld_fields(self, model: str) -> list[str]:
+    def unavailable_fields(self, model: str) -> list[str]:
         """Return the fields of a model that have no data."""
         prefix = f"{model}."
-        return [name.removeprefix(prefix) for name in self.withheld if name.startswith(prefix)]
+        return [name.removeprefix(prefix) for name in self.unavailable if name.startswith(prefix)]
 
     def has(self, model: Model) -> bool:
         return model.category is None or (
-            model.category == TOOLS[self.tool].category and model.id not in self.withheld
+            model.category == TOOLS[self.tool].category and model.id not in self.unavailable
         )
 
     def lists(self, model: Model, now: int) -> bool:
-        """Return whether the model has records, which may all be deleted: it was switched off."""
-        return self.has(model) or now < self.switched_off.get(model.id, 0) + _KEPT
+        """Return whether the model can be listed.
+
+        A model that is switched off can be listed for 14 days, with all records deleted.
+        """
+        return self.has(model) or now < self.switched_off.get(model.id, 0) + _RETENTION
 
     def check_readable(self, model: Model, now: int) -> None:
         """Raise KomboError if records of the model cannot be read."""
@@ -141,7 +148,7 @@ class Integration(msgspec.Struct):
         if code:
             raise KomboError(code, f'The integration "{self.id}" cannot be read now.')
         if not self.lists(model, now):
-            if self.withheld.get(model.id) in {DISABLED, OPTED_OUT}:
+            if self.unavailable.get(model.id) in {DISABLED, OPTED_OUT}:
                 message = f'The "{model.id}" model is disabled for this integration.'
                 raise KomboError("INTEGRATION.MODEL_DISABLED", message)
             message = f'The "{model.id}" model is not available for {TOOLS[self.tool].label}.'
@@ -235,8 +242,8 @@ def details(integration: Integration, fields: Mapping[Model, Sequence[str]]) -> 
 
 
 def _availability(integration: Integration, *names: str) -> dict[str, Any]:
-    """Return the availability of the first of the names that is withheld."""
-    reason = next((why for name in names if (why := integration.withheld.get(name))), None)
+    """Return the availability of a model, or of a field by the names of its model and itself."""
+    reason = next(filter(None, map(integration.unavailable.get, names)), None)
     return {
         "is_available": reason is None,
         "coverage_status": "SUPPORTED",

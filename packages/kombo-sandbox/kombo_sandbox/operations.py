@@ -38,7 +38,7 @@ from kombo_sandbox.updates import has_tracked_rows
 _IS_LIVE = f"r.state = {LIVE}"
 _IS_DELETED = f"r.state = {DELETED}"
 _IS_NOT_FORGOTTEN = f"r.state < {FORGOTTEN}"
-# A record with `body` is returned unchanged, so new values would have no effect.
+# The caller has set the `body` of a record: random values must not replace it.
 _IS_CHANGEABLE = f"{_IS_LIVE} AND r.body IS NULL"
 
 _KEPT_BY_ANONYMIZE = {"id", "changed_at", "remote_deleted_at"}
@@ -54,7 +54,7 @@ class Operation(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Selection(Operation):
-    """Operations on records: those with `ids`, or `count` random ones."""
+    """An operation on records: those with the given `ids`, or `count` random ones."""
 
     model: str
     count: _Count = 1
@@ -74,7 +74,7 @@ class _Selection(Operation):
         if self.ids is not None:
             condition += " AND r.id IN (SELECT value FROM json_each(:ids))"
             count = len(self.ids)
-        # The multiplication by a random number is a random order that needs no memory.
+        # Multiplying by a random number gives a random order.
         order = f"r.seq * {rng.randrange(1, 2**31, 2)} % {2**31 - 1}"
         rows = state.store.rows(
             model,
@@ -329,14 +329,15 @@ class SetIntegration(Operation):
         integration = state.store.integration(self.integration_id)
         if isinstance(self.data_expired_at, str):
             moment(self.data_expired_at)
-        withheld = {
+        unavailable = {
             UNSUPPORTED: self.unavailable_models,
             DISABLED: self.disabled_models,
             OPTED_OUT: self.opted_out_models,
         }
-        for name in (name for names in withheld.values() for name in names or ()):
-            _model(name)
-        _withhold(state, integration, withheld)
+        for names in unavailable.values():
+            for name in names or ():
+                _model(name)
+        _set_unavailable(state, integration, unavailable)
         for name in ("status", "setup_status", "unsupported_filters"):
             if (value := getattr(self, name)) is not None:
                 setattr(integration, name, value)
@@ -427,14 +428,14 @@ def _integrations_with(state: State, model: Model) -> list[Integration]:
 
 
 def _factories(state: State, rng: random.Random) -> Callable[[int], RecordFactory]:
-    """Return a function that returns the factory of an integration by its number."""
+    """Return a cached function from the number of an integration to its factory."""
     by_seq = {one.seq: one for one in state.store.integrations.values()}
     now = state.clock.now()
     return cache(lambda seq: state.seeder.factory(by_seq[seq], now, rng))
 
 
 def _change(state: State, row: Row, factories: Callable[[int], RecordFactory]) -> None:
-    """Give a row other values, generated as for a new record with the same links."""
+    """Replace the values of a row by those of a new record with the same links."""
     if not row.model.changes:
         raise ValueError(f"{row.model.id}: the records have no values that could change")
     linked = {
@@ -462,37 +463,35 @@ def _restore(state: State, row: Row) -> None:
     _write(state, row, {"remote_deleted_at": None}, added_or_removed=True)
 
 
-def _withhold(
-    state: State, integration: Integration, withheld: Mapping[str, list[str] | None]
+def _set_unavailable(
+    state: State, integration: Integration, unavailable: Mapping[str, list[str] | None]
 ) -> None:
-    """Set the models that have no data: a reason -> the models; None leaves them unchanged."""
+    """Set the models without data: the reason -> the models, or None to leave them unchanged."""
     available = [model for model in SERVED if integration.has(model)]
-    for reason, names in withheld.items():
+    for reason, names in unavailable.items():
         if names is not None:
-            integration.withhold_models(names, reason)
+            integration.set_unavailable_models(names, reason)
     for model in SERVED:
         if integration.has(model):
             _switch_on(state, integration, model)
-        elif model in available and integration.withheld[model.id] != UNSUPPORTED:
+        elif model in available and integration.unavailable[model.id] != UNSUPPORTED:
             _switch_off(state, integration, model)
 
 
 def _switch_off(state: State, integration: Integration, model: Model) -> None:
-    """Mark all records of a model as deleted, until they are removed 14 days later."""
+    """Mark all records of a model as deleted; they are listed for 14 more days."""
     integration.switched_off[model.id] = state.clock.now()
     for row in state.store.rows(model, f"r.integration = :seq AND {_IS_LIVE}", seq=integration.seq):
         _delete(state, row)
 
 
 def _switch_on(state: State, integration: Integration, model: Model) -> None:
-    """Restore the records that a model had when it was switched off."""
-    moment = integration.switched_off.pop(model.id, None)
-    if moment is None:
+    """Restore the records that were marked as deleted when the model was switched off."""
+    switched_off = integration.switched_off.pop(model.id, None)
+    if switched_off is None:
         return
-    deleted = f"{_IS_DELETED} AND json_extract(r.own, '$.remote_deleted_at') >= :moment"
-    for row in state.store.rows(
-        model, f"r.integration = :seq AND {deleted}", seq=integration.seq, moment=iso(moment)
-    ):
+    where = f"r.integration = :seq AND {_IS_DELETED} AND r.own->>'remote_deleted_at' >= :since"
+    for row in state.store.rows(model, where, seq=integration.seq, since=iso(switched_off)):
         _restore(state, row)
 
 

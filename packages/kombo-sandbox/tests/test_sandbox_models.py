@@ -193,7 +193,7 @@ def test_a_model_without_data_is_shown_in_the_details_and_rejected(categories: C
 
 def test_a_field_without_data_is_null(categories: Categories) -> None:
     sandbox = categories.sandbox
-    withheld = [
+    unavailable = [
         (integration_id, BY_KOMBO_NAME[model["id"]].id, field["id"])
         for integration_id in sandbox.integration_ids
         for model in sandbox.records("integration_models", integration_id)
@@ -201,8 +201,8 @@ def test_a_field_without_data_is_null(categories: Categories) -> None:
         for field in model["fields"]
         if not field["is_available"]
     ]
-    assert len(withheld) >= 4
-    for integration_id, model_id, name in withheld:
+    assert len(unavailable) >= 4
+    for integration_id, model_id, name in unavailable:
         assert {one[name] for one in sandbox.records(model_id, integration_id)} == {None}
 
 

@@ -70,7 +70,7 @@ class Seeder:
                 organization=rng.choice(COMPANIES),
                 origin_id=f"customer-{seq}",
                 created_at=iso(now - TWO_YEARS),
-                withheld=dict(TOOLS[name].withholds),
+                unavailable=dict(TOOLS[name].unavailable),
             )
             self._store.save_integration(integration)
             factory = self.factory(integration, now, rng)

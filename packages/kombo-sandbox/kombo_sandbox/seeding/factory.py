@@ -138,7 +138,7 @@ class RecordFactory:
             "remote_created_at": new.created_at,
             "remote_updated_at": new.updated_at,
         }
-        for name in self._integration.withheld_fields(model.id):
+        for name in self._integration.unavailable_fields(model.id):
             values[name] = None
         return values
 
