@@ -9,9 +9,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from kombo_sandbox.clock import iso, moment
 from kombo_sandbox.errors import KomboError, envelope
-from kombo_sandbox.filters import IDS, Filter
+from kombo_sandbox.filters import IDS, Filter, date
 from kombo_sandbox.integrations import Integration, details
 from kombo_sandbox.models import LIVE, SERVED, Model
 from kombo_sandbox.state import State
@@ -129,15 +128,15 @@ class Query:
             raise KomboError("PLATFORM.INPUT_INVALID", "A parameter was sent twice.")
         self.cursor = None
         self.page_size = None
-        if listing.largest_page is not None:
+        if listing.max_page_size is not None:
             self.cursor = self._sent.pop("cursor", None)
-            self.page_size = self._size(listing.largest_page)
+            self.page_size = self._read_page_size(listing.max_page_size)
         self.include_deleted = self.ignore_unsupported_filters = False
         self.updated_after = None
         if listing.tracks_changes:
-            self.include_deleted = self._flag("include_deleted")
-            self.ignore_unsupported_filters = self._flag("ignore_unsupported_filters")
-            self.updated_after = self._read("updated_after", lambda text: iso(moment(text)))
+            self.include_deleted = self._read_flag("include_deleted")
+            self.ignore_unsupported_filters = self._read_flag("ignore_unsupported_filters")
+            self.updated_after = self._read("updated_after", date)
         self.filters: dict[Filter, str] = {}
         for one in model.all_filters:
             value = self._read(one.name, one.read)
@@ -153,13 +152,13 @@ class Query:
         except ValueError as error:
             raise invalid(name, str(error)) from error
 
-    def _size(self, largest: int) -> int:
+    def _read_page_size(self, maximum: int) -> int:
         text = self._sent.pop("page_size", "100")
-        if not (text.isascii() and text.isdigit() and 1 <= int(text) <= largest):
-            raise invalid("page_size", f"must be a number from 1 to {largest}")
+        if not (text.isascii() and text.isdigit() and 1 <= int(text) <= maximum):
+            raise invalid("page_size", f"must be a number from 1 to {maximum}")
         return int(text)
 
-    def _flag(self, name: str) -> bool:
+    def _read_flag(self, name: str) -> bool:
         text = self._sent.pop(name, "false")
         if text not in {"true", "false"}:
             raise invalid(name, "must be true or false")

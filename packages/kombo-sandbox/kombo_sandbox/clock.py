@@ -28,18 +28,18 @@ class Clock:
         return int((time.time() + self.offset) * 1000)
 
 
-def iso(moment: int) -> str:
+def iso(time_ms: int) -> str:
     """Format milliseconds since 1970 as `YYYY-MM-DDTHH:mm:ss.sssZ`."""
-    return datetime.fromtimestamp(moment / 1000, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
-def day(moment: int) -> str:
+def day(time_ms: int) -> str:
     """Format milliseconds since 1970 as `YYYY-MM-DD`."""
-    return iso(moment)[:10]
+    return iso(time_ms)[:10]
 
 
-def moment(text: str) -> int:
-    """Parse a date or time in a format that Kombo accepts; raises ValueError for others."""
+def parse_time(text: str) -> int:
+    """Parse a date or time to milliseconds since 1970; raises ValueError if it is not valid."""
     if not _DATE.fullmatch(text):
         raise ValueError("must be a date like 2026-01-31T12:00:00.000Z")
     parsed = datetime.fromisoformat(text.removesuffix("Z")).replace(tzinfo=UTC)

@@ -6,11 +6,11 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
-_MOST = 1_000_000_000
+_MAX = 1_000_000_000
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
 
-_Seconds = Annotated[float, Meta(ge=0, le=_MOST)]
+_Seconds = Annotated[float, Meta(ge=0, le=_MAX)]
 
 
 class Fault(Struct, forbid_unknown_fields=True):
@@ -18,8 +18,8 @@ class Fault(Struct, forbid_unknown_fields=True):
 
     path: str | None = None
     integration_id: str | None = None
-    skip: Annotated[int, Meta(ge=0, le=_MOST)] = 0
-    count: Annotated[int, Meta(ge=1, le=_MOST)] | None = None
+    skip: Annotated[int, Meta(ge=0, le=_MAX)] = 0
+    count: Annotated[int, Meta(ge=1, le=_MAX)] | None = None
     delay: _Seconds = 0.0
     hang: bool = False
     close: bool = False

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from kombo_sandbox.clock import iso, moment
+from kombo_sandbox.clock import iso, parse_time
 
 _ID = re.compile(r"[1-9A-HJ-NP-Za-km-z]{24}")
 
@@ -69,7 +69,7 @@ def json_pair(value: str) -> str:
 
 def date(value: str) -> str:
     """Parse a date or time."""
-    return iso(moment(value))
+    return iso(parse_time(value))
 
 
 def among(name: str, column: str, read: Callable[[str], str] = texts) -> Filter:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from kombo_sandbox.clock import iso, moment
+from kombo_sandbox.clock import iso, parse_time
 from kombo_sandbox.faults import Fault
 from kombo_sandbox.integrations import (
     DISABLED,
@@ -328,7 +328,7 @@ class SetIntegration(Operation):
     def run(self, state: State) -> None:
         integration = state.store.integration(self.integration_id)
         if isinstance(self.data_expired_at, str):
-            moment(self.data_expired_at)
+            parse_time(self.data_expired_at)
         unavailable = {
             UNSUPPORTED: self.unavailable_models,
             DISABLED: self.disabled_models,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kombo_sandbox.clock import Clock, moment
+from kombo_sandbox.clock import Clock, parse_time
 from kombo_sandbox.cursors import Cursors
 from kombo_sandbox.faults import Faults
 from kombo_sandbox.orders import OLDEST_FIRST, Order
@@ -19,21 +19,19 @@ from kombo_sandbox.store import Store
 from kombo_sandbox.webhooks import Webhooks
 
 _LOGGED_REQUESTS = 100_000
-_MOST_REQUESTS = 1_000_000_000
-_SMALLEST_WINDOW = 0.001
-_LARGEST_WINDOW = 31_536_000  # a year
+_MAX_REQUESTS = 1_000_000_000
+_MIN_WINDOW = 0.001
+_MAX_WINDOW = 31_536_000  # a year
 
 
 class RateLimit:
     """A limit of requests in each window of seconds."""
 
     def __init__(self, limit: int, window: float) -> None:
-        if not 0 <= limit <= _MOST_REQUESTS:
-            raise ValueError(f"the rate limit must be between 0 and {_MOST_REQUESTS:,}")
-        if not _SMALLEST_WINDOW <= window <= _LARGEST_WINDOW:
-            raise ValueError(
-                f"the rate window must be between {_SMALLEST_WINDOW} and {_LARGEST_WINDOW:,}"
-            )
+        if not 0 <= limit <= _MAX_REQUESTS:
+            raise ValueError(f"the rate limit must be between 0 and {_MAX_REQUESTS:,}")
+        if not _MIN_WINDOW <= window <= _MAX_WINDOW:
+            raise ValueError(f"the rate window must be between {_MIN_WINDOW} and {_MAX_WINDOW:,}")
         self.limit = limit
         self.remaining = limit
         self._window = window
@@ -157,7 +155,7 @@ def open_state(
 
 def _fill(store: Store, clock: Clock, seeder: Seeder, setup: Setup) -> None:
     clock.offset = 0.0
-    now = clock.now() if setup.clock is None else moment(setup.clock)
+    now = clock.now() if setup.clock is None else parse_time(setup.clock)
     clock.move((now - clock.now()) / 1000)
     # Not the clock's time, which has advanced: a reset restores the same records.
     seeder.add_integrations(setup.sizes, now=now)

@@ -26,7 +26,7 @@ each_tracked_model = pytest.mark.parametrize(
 @each_model
 def test_a_list_returns_every_record_page_by_page(categories: Categories, model: Model) -> None:
     client = categories.clients[model.category]
-    params: Record = {"page_size": 7} if model.listing.largest_page else {}
+    params: Record = {"page_size": 7} if model.listing.max_page_size else {}
     live = client.stored(model.id, include_deleted=False)
     assert client.read_all(model.id, **params) == live != []
     if model.listing.tracks_changes:
@@ -74,7 +74,7 @@ def test_a_list_accepts_only_the_parameters_of_kombo(categories: Categories, mod
     assert {one.name for one in model.all_filters} == set(FILTERS[model.id])
     client = categories.clients[model.category]
     path = model.path.format(integration_id=client.integration_id)
-    largest, tracks_changes = model.listing.largest_page, model.listing.tracks_changes
+    largest, tracks_changes = model.listing.max_page_size, model.listing.tracks_changes
     for name, value, is_accepted in (
         ("page_size", largest or 1, largest is not None),
         ("updated_after", client.sandbox.clock(), tracks_changes),

@@ -1,7 +1,7 @@
 """The models of assessment tools."""
 
 from kombo_sandbox.filters import IDS, by_enum, since
-from kombo_sandbox.models.model import PAGED, UNTRACKED, Listing, Model
+from kombo_sandbox.models.model import UNTRACKED, Listing, Model
 
 MODELS = (
     Model(
@@ -9,21 +9,21 @@ MODELS = (
         links={"package": "assessment_packages"},
         changes=("status", "candidate"),
         hidden=UNTRACKED,
-        common=(IDS,),
+        id_filters=(IDS,),
         filters=(
             by_enum("statuses", "status", "OPEN COMPLETED CANCELLED REJECTED"),
             since("created_after", "remote_created_at"),
         ),
-        listing=PAGED,
+        listing=Listing(tracks_changes=False),
         extras=(),
     ),
     Model(
         id="assessment_packages",
         changes=("name", "description"),
         hidden=UNTRACKED,
-        common=(),
+        id_filters=(),
         listing=Listing(
-            largest_page=None, tracks_changes=False, data=b'{"packages":[%(records)b]}'
+            max_page_size=None, tracks_changes=False, data=b'{"packages":[%(records)b]}'
         ),
         extras=(),
         local_ids=True,

@@ -12,7 +12,7 @@ from kombo_sandbox.filters import (
     own,
     since,
 )
-from kombo_sandbox.models.model import CUSTOM, UNDATED, Many, Model, One
+from kombo_sandbox.models.model import ALL_EXTRAS, UNDATED, Many, Model, One
 
 _NAME = "id remote_id name"
 _STAGE = "id remote_id name index status custom_fields"
@@ -76,7 +76,7 @@ MODELS = (
             since("remote_created_after", "remote_created_at"),
             NAME_CONTAINS,
         ),
-        extras=CUSTOM,
+        extras=ALL_EXTRAS,
         seeded_deleted=True,
     ),
     Model(
@@ -115,7 +115,7 @@ MODELS = (
             equals("first_name"),
             equals("last_name"),
         ),
-        extras=CUSTOM,
+        extras=ALL_EXTRAS,
         seeded_deleted=True,
     ),
     Model(
@@ -163,7 +163,7 @@ MODELS = (
             by_ids("current_stage_ids"),
             since("remote_created_after", "remote_created_at"),
         ),
-        extras=CUSTOM,
+        extras=ALL_EXTRAS,
         seeded_deleted=True,
     ),
     Model(
@@ -181,7 +181,7 @@ MODELS = (
                 tracks_changes=True,
             ),
         ),
-        extras=CUSTOM,
+        extras=ALL_EXTRAS,
         seeded_deleted=True,
     ),
     Model(

@@ -16,7 +16,16 @@ from kombo_sandbox.filters import (
     own,
     since,
 )
-from kombo_sandbox.models.model import CUSTOM, LIVE, UNDATED, UNTRACKED, WHOLE, Many, Model, One
+from kombo_sandbox.models.model import (
+    ALL_EXTRAS,
+    LIVE,
+    UNDATED,
+    UNPAGED,
+    UNTRACKED,
+    Many,
+    Model,
+    One,
+)
 
 _NAME = "id remote_id name"
 _GROUP = "id remote_id name type"
@@ -120,7 +129,7 @@ MODELS = (
                 json_pair,
             ),
         ),
-        extras=CUSTOM,
+        extras=ALL_EXTRAS,
         seeded_deleted=True,
     ),
     Model(
@@ -128,7 +137,7 @@ MODELS = (
         links={"employee": "hris_employees"},
         changes=("job_title", "pay_rate"),
         hidden=UNDATED,
-        extras=CUSTOM,
+        extras=ALL_EXTRAS,
         seeded_deleted=True,
     ),
     Model(
@@ -203,7 +212,7 @@ MODELS = (
             Filter("ended_before", f"{own('ended_at')} <= :ended_before", date),
             since("ended_after", "ended_at"),
         ),
-        extras=CUSTOM,
+        extras=ALL_EXTRAS,
         seeded_deleted=True,
     ),
     Model(
@@ -242,7 +251,7 @@ MODELS = (
         changes=("name", "description"),
         hidden=("proficiency_scale", *UNDATED),
         filters=(NAME_CONTAINS,),
-        listing=WHOLE,
+        listing=UNPAGED,
     ),
     Model(
         id="hris_employee_skill_assignments",
@@ -253,7 +262,7 @@ MODELS = (
             by_ids("employee_ids"),
             by_ids("skill_ids"),
         ),
-        listing=WHOLE,
+        listing=UNPAGED,
         extras=(),
     ),
     Model(
@@ -304,7 +313,7 @@ MODELS = (
                 "statuses", "status", "OPEN_LIMITED OPEN_UNLIMITED PENDING FROZEN FILLED CLOSED"
             ),
         ),
-        extras=CUSTOM,
+        extras=ALL_EXTRAS,
         seeded_deleted=True,
     ),
     Model(

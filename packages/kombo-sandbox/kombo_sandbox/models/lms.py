@@ -1,7 +1,7 @@
 """The models of learning management systems."""
 
 from kombo_sandbox.filters import among, by_ids, kombo_ids, lowered, own
-from kombo_sandbox.models.model import CUSTOM, Many, Model, One
+from kombo_sandbox.models.model import ALL_EXTRAS, Many, Model, One
 
 _NAME = "id remote_id name"
 _UPDATED = ("remote_updated_at",)
@@ -12,7 +12,7 @@ MODELS = (
         changes=("first_name", "last_name", "work_email"),
         hidden=_UPDATED,
         filters=(among("work_emails", f"casefold({own('work_email')})", lowered),),
-        extras=CUSTOM,
+        extras=ALL_EXTRAS,
         seeded_deleted=True,
     ),
     Model(
@@ -42,7 +42,7 @@ MODELS = (
                 tracks_changes=True,
             ),
         ),
-        extras=CUSTOM,
+        extras=ALL_EXTRAS,
         seeded_deleted=True,
     ),
     Model(
@@ -69,14 +69,14 @@ MODELS = (
         ),
         seeded_deleted=True,
     ),
-    Model(id="lms_skills", changes=("name",), hidden=_UPDATED, extras=CUSTOM),
+    Model(id="lms_skills", changes=("name",), hidden=_UPDATED, extras=ALL_EXTRAS),
     # Kombo has no endpoints for the rest: they are only nested.
     Model(id="lms_course_providers", changes=("name",), served=False),
     Model(
         id="lms_course_revisions",
         links={"course": "lms_courses"},
         changes=("title", "description"),
-        extras=CUSTOM,
+        extras=ALL_EXTRAS,
         served=False,
     ),
     Model(

@@ -71,22 +71,20 @@ class Listing:
     """The behavior of a list endpoint.
 
     Attributes:
-        largest_page: The largest `page_size`; None if the endpoint has no pages.
-        tracks_changes: It accepts `updated_after`, `include_deleted` and
+        max_page_size: The largest `page_size`; None if the endpoint has no pages.
+        tracks_changes: Whether it accepts `updated_after`, `include_deleted` and
             `ignore_unsupported_filters`. Otherwise it omits deleted records.
-        data: The JSON of a page.
+        data: The template of `data` in the response.
     """
 
-    largest_page: int | None = 250
+    max_page_size: int | None = 250
     tracks_changes: bool = True
     data: bytes = b'{"next":%(next)b,"results":[%(records)b]}'
 
 
-TRACKED = Listing()
-PAGED = Listing(tracks_changes=False)
-WHOLE = Listing(largest_page=None, tracks_changes=False)
+UNPAGED = Listing(max_page_size=None, tracks_changes=False)
 
-CUSTOM = ("custom_fields", "integration_fields", "remote_data")
+ALL_EXTRAS = ("custom_fields", "integration_fields", "remote_data")
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,19 +93,19 @@ class Model:
 
     Attributes:
         id: Kombo's name.
-        links: The model behind each link. A record has the id of a linked record as the property
-            `<link>_id`.
+        links: Link -> the model that it refers to. A record has the id of the linked record in
+            the property `<link>_id`.
         nested: Nested objects and lists, which follow the own properties.
-        hidden: Stored properties that the list endpoint omits. Filters, nested copies or the
-            order of events need them.
+        hidden: Stored properties that the list endpoint omits. They are needed for filters, for
+            nested copies, or to generate later times for linked records.
         changes: Properties that get new values when a record is changed.
-        common: Query parameters for ids.
+        id_filters: Query parameters for ids.
         filters: Other query parameters.
         listing: The behavior of the list endpoint.
         extras: Which of `custom_fields`, `integration_fields` and `remote_data` it has.
-        seeded_deleted: A few of the seeded records are deleted.
-        local_ids: Ids are unique within an integration only.
-        served: It has a list endpoint. Other models are only nested.
+        seeded_deleted: Whether a few of the seeded records are deleted.
+        local_ids: Whether ids are unique only within an integration.
+        served: Whether it has a list endpoint. Other models are only nested.
     """
 
     id: str
@@ -115,9 +113,9 @@ class Model:
     links: Mapping[str, str] = field(default_factory=dict)
     nested: tuple[Node, ...] = ()
     hidden: tuple[str, ...] = ()
-    common: tuple[Filter, ...] = (IDS, REMOTE_IDS)
+    id_filters: tuple[Filter, ...] = (IDS, REMOTE_IDS)
     filters: tuple[Filter, ...] = ()
-    listing: Listing = TRACKED
+    listing: Listing = Listing()
     extras: tuple[str, ...] = ("remote_data",)
     seeded_deleted: bool = False
     local_ids: bool = False
@@ -125,7 +123,7 @@ class Model:
 
     @property
     def category(self) -> str | None:
-        """The category of the tools that have it; None if all have it."""
+        """The category of the tools that have this model; None if all tools have it."""
         category = self.id.partition("_")[0].upper()
         return category if category in CATEGORIES else None
 
@@ -136,7 +134,7 @@ class Model:
 
     @property
     def path(self) -> str:
-        """The path of its list endpoint, without `/v1`."""
+        """The path of the list endpoint, without `/v1`."""
         if self.category is None:
             return f"/integrations/{{integration_id}}/{self.id.replace('_', '-')}"
         category, _, name = self.id.partition("_")
@@ -144,19 +142,19 @@ class Model:
 
     @property
     def all_filters(self) -> tuple[Filter, ...]:
-        return (*self.common, *self.filters)
+        return (*self.id_filters, *self.filters)
 
     @property
     def has_custom_fields(self) -> bool:
         return "integration_fields" in self.extras
 
     def shown(self, own: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the own properties that the list endpoint shows."""
+        """Return the own properties that the list endpoint returns."""
         return {name: value for name, value in own.items() if name not in self.hidden}
 
 
 UNDATED = ("remote_created_at", "remote_updated_at")
-"""Hidden if Kombo does not return the times of the tool"""
+"""Properties to hide if Kombo does not return the tool's own times"""
 
 UNTRACKED = ("remote_id", *UNDATED, "changed_at", "remote_deleted_at")
-"""Hidden if Kombo does not track changes of the model"""
+"""Properties to hide if Kombo does not track changes of the model"""

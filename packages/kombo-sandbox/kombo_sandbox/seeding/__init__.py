@@ -20,7 +20,7 @@ _FACTORIES: dict[str, type[RecordFactory]] = {
     "LMS": LmsFactory,
     "ASSESSMENT": AssessmentFactory,
 }
-_LARGEST = 10_000_000
+_MAX_SIZE = 10_000_000
 
 
 class Seeder:
@@ -55,8 +55,8 @@ class Seeder:
         if tool is not None and tool not in TOOLS:
             raise ValueError(f"tool: {tool!r} is not one of {', '.join(TOOLS)}")
         for _, size in sizes:
-            if not 0 <= size <= _LARGEST:
-                raise ValueError(f"the size of an integration must be between 0 and {_LARGEST:,}")
+            if not 0 <= size <= _MAX_SIZE:
+                raise ValueError(f"the size of an integration must be between 0 and {_MAX_SIZE:,}")
         now = self._clock.now() if now is None else now
         first = max((one.seq for one in self._store.integrations.values()), default=0) + 1
         added = []

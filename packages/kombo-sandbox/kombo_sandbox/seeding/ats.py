@@ -7,7 +7,7 @@ from kombo_sandbox.seeding.factory import HOUR, NewRecord, RecordFactory
 from kombo_sandbox.seeding.names import CITIES, COMPANIES, FIRST_NAMES, LAST_NAMES, MAIL_DOMAINS
 from kombo_sandbox.store import Record, Row
 
-_FEWEST_CANDIDATES = 5
+_MIN_CANDIDATES = 5
 _DEPARTMENTS = (
     ("Engineering", ("Backend Engineer", "Data Engineer", "Site Reliability Engineer")),
     ("Sales", ("Account Executive", "Sales Engineer", "Head of Sales")),
@@ -50,7 +50,7 @@ class AtsFactory(RecordFactory):
             jobs.append((job, [row for row in others if row.model.id == "ats_application_stages"]))
             yield from (job, *others)
         candidates = 0
-        while size or candidates < _FEWEST_CANDIDATES:
+        while size or candidates < _MIN_CANDIDATES:
             candidates += 1
             for row in self._candidate(tags, users, jobs, size):
                 size -= row.model.id == "ats_offers"
@@ -78,7 +78,7 @@ class AtsFactory(RecordFactory):
         tags: list[Row],
         users: list[Row],
         jobs: list[tuple[Row, list[Row]]],
-        most_offers: int,
+        max_offers: int,
     ) -> Iterator[Row]:
         candidate = self.make("ats_candidates")
         yield candidate
@@ -97,8 +97,8 @@ class AtsFactory(RecordFactory):
                 yield self.make("ats_attachments", application=application)
             if self.chance(0.15):
                 yield self.make("ats_notes", application=application, author=self.pick(users))
-            for _ in range(min(most_offers, self.pick((0, 1, 1, 1, 1, 1, 1, 1, 2, 2)))):
-                most_offers -= 1
+            for _ in range(min(max_offers, self.pick((0, 1, 1, 1, 1, 1, 1, 1, 2, 2)))):
+                max_offers -= 1
                 yield self.make("ats_offers", application=application)
 
     def _interview(self, application: Row, users: list[Row]) -> Iterator[Row]:

@@ -37,7 +37,7 @@ _RATINGS = ("Below expectations", "Meets expectations", "Exceeds expectations")
 _EMPLOYMENT_TYPES = ("FULL_TIME", "FULL_TIME", "PART_TIME", "INTERNSHIP", "WORKING_STUDENT", "ANÜ")
 _LINE_ITEMS = (("Base salary", 1.0), ("Bonus", 0.1), ("Income tax", -0.3))
 
-_MOST_MANAGERS = 200
+_MAX_MANAGERS = 200
 _YEARS = 15 * 365
 
 
@@ -110,7 +110,7 @@ class HrisFactory(RecordFactory):
             legal_entity=pick(self._legal_entities),
             work_location=pick(self._locations) if self.chance(0.9) else None,
         )
-        if len(self._managers) < _MOST_MANAGERS and (manager is None or self.chance(0.2)):
+        if len(self._managers) < _MAX_MANAGERS and (manager is None or self.chance(0.2)):
             self._managers.append(employee)
         yield employee
         for _ in range(pick((1, 1, 1, 2))):
