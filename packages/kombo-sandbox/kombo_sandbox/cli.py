@@ -17,7 +17,7 @@ _PORT = 8400
 
 _RECORD_COMMANDS = {
     "change": "change values of records",
-    "change-nested": "change only nested data of records",
+    "change-nested": "change only the nested data of records",
     "delete": "delete records",
     "anonymize": "set all fields to null, as Kombo does 14 days after a record is not found",
     "forget": "remove records without marking them as deleted",
@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
             )
     for name, description in _OTHER_COMMANDS.items():
         _add_control(commands, name, description)
-    advance = _add_control(commands, "advance", "move the sandbox's clock by some seconds")
+    advance = _add_control(commands, "advance", "advance the sandbox's clock")
     advance.add_argument("seconds", type=float)
     integration = _add_control(commands, "set-integration", "set parts of an integration's state")
     integration.argument_default = argparse.SUPPRESS
@@ -88,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
         type=lambda text: text or None,
         help="when its data became stale; empty after the next sync",
     )
-    fault = _add_control(commands, "fault", "let requests fail")
+    fault = _add_control(commands, "fault", "make requests fail")
     fault.argument_default = argparse.SUPPRESS
     option = fault.add_argument
     option("--path", help="only this path, such as /ats/offers")
@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     option("--body", help="body of the response")
     option("--content-type", help="content type of --body")
     option("--delay", type=float, help="seconds before the response")
-    option("--cut-body", type=float, help="bytes after which the body ends, or a fraction below 1")
+    option("--cut-body", type=float, help="bytes of the body to send, or a fraction below 1")
     option("--hang", action="store_true", help="never respond")
     option("--close", action="store_true", help="close the connection instead of responding")
     option("--expired-cursor", action="store_true", help="reject cursors as expired")
@@ -139,7 +139,7 @@ def _add_serve(commands: Any) -> None:
         default=86_400.0,
         help="seconds until a cursor expires, by the sandbox's clock",
     )
-    option("--strict", action="store_true", help="exclude the moment of updated_after itself")
+    option("--strict", action="store_true", help="make updated_after exclusive")
     option("--gzip", action="store_true", help="compress responses for clients that accept it")
     option("--webhook-url", metavar="URL", help="URL to which webhooks are sent")
     option("--webhook-secret", default="sandbox", help="secret with which webhooks are signed")

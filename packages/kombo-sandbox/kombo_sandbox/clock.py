@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 # The pattern of dates in Kombo's OpenAPI document: UTC only, no offsets.
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}(\.\d+)?)?Z?")
 
-# Records have times some years before and after the clock's.
+# Leaves room for records with times some years after the clock's.
 _END = datetime(3000, 1, 1, tzinfo=UTC).timestamp()
 
 

@@ -1,8 +1,8 @@
 """The control API: `POST /_sandbox/OPERATION` with the arguments as a JSON object.
 
-The response is `{"result": ...}`, or `{"error": sentence}` with status 400. Calls need the header
-`X-Kombo-Sandbox: control`, and a `Host` that is a loopback address or the server's own: otherwise a
-web page could call the API from its user's browser.
+The response is `{"result": ...}`, or `{"error": message}` with status 400. Calls need the header
+`X-Kombo-Sandbox: control`, and a `Host` that is a loopback address or the server's own. Otherwise,
+a web page could call the API from a browser.
 """
 
 import json
@@ -30,7 +30,7 @@ class Control:
     """The endpoints of the control API.
 
     Args:
-        state: The state that they read and change.
+        state: The state of the sandbox.
         hosts: Host names and addresses of the server, besides loopback addresses.
     """
 
@@ -77,7 +77,7 @@ class Control:
             return _error(400, str(error))
         except Exception as error:  # noqa: BLE001 - a patched record can have any value
             traceback.print_exc()
-            return _error(400, f"{name} is not possible: {type(error).__name__}")
+            return _error(400, f"{name} failed: {type(error).__name__}")
 
     async def _records(self, request: Request) -> Response:
         """Return the records of a model, one per line."""
@@ -99,7 +99,7 @@ class Control:
         async def lines() -> AsyncIterator[bytes]:
             for integration in integrations:
                 for record in self._records_of(integration, model, include_deleted=include_deleted):
-                    # Line breaks in JSON are white space; here they separate the records.
+                    # Line breaks separate the records; inside a record they are white space.
                     yield record.replace(b"\n", b" ") + b"\n"
 
         return StreamingResponse(lines(), media_type="application/x-ndjson")
@@ -118,9 +118,9 @@ class Control:
 
 
 def _json(status: int, content: dict[str, Any]) -> Response:
-    # ASCII, because a sentence can contain a lone surrogate.
+    # ASCII, because an error message can contain a lone surrogate.
     return Response(json.dumps(content), status_code=status, media_type="application/json")
 
 
-def _error(status: int, sentence: str) -> Response:
-    return _json(status, {"error": sentence})
+def _error(status: int, message: str) -> Response:
+    return _json(status, {"error": message})

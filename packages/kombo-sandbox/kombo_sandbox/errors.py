@@ -3,7 +3,7 @@
 import json
 import secrets
 
-# Kombo asks clients to decide by the code: statuses may change.
+# Kombo asks clients to rely on the code, because the status may change.
 CODES = {
     "PLATFORM.AUTHENTICATION_INVALID": (401, "The API key is missing or wrong."),
     "PLATFORM.IP_NOT_WHITELISTED": (403, "This IP address may not use the API key."),

@@ -46,7 +46,7 @@ class Fault(Struct, forbid_unknown_fields=True):
 
     @property
     def has_response(self) -> bool:
-        """The fault replaces Kombo's response."""
+        """Whether the fault replaces Kombo's response."""
         return (self.status, self.code, self.body) != (None, None, None)
 
     def bytes_left(self, length: int) -> int:
@@ -79,7 +79,7 @@ class Faults:
         self._faults.clear()
 
     def take(self, path: str, integration_id: str | None, *, has_cursor: bool) -> Fault:
-        """Return the first fault for a request; one without effect if there is none."""
+        """Return the first fault that applies to a request; without one, a fault with no effect."""
         for number, fault in self._faults.items():
             if not fault.matches(path, integration_id, has_cursor=has_cursor):
                 continue

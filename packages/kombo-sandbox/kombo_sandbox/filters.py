@@ -1,4 +1,4 @@
-"""Query parameters that filter a list: parsing, and the condition in SQL."""
+"""Query parameters that filter a list: how to parse them, and their SQL conditions."""
 
 # ruff: noqa: S608 - every column in this SQL comes from the table of models
 
@@ -33,12 +33,12 @@ def own(name: str) -> str:
 
 
 def texts(value: str) -> str:
-    """Parse comma-separated texts to a JSON list."""
+    """Parse comma-separated values to a JSON list."""
     return json.dumps(value.split(","))
 
 
 def lowered(value: str) -> str:
-    """Parse comma-separated texts that are compared without regard to case."""
+    """Parse comma-separated values to a JSON list for a case-insensitive comparison."""
     return texts(value.casefold())
 
 
@@ -83,7 +83,7 @@ def by_ids(name: str) -> Filter:
 
 
 def by_enum(name: str, property_name: str, known: str) -> Filter:
-    """Match records whose property is one of the values; `known` separates these by spaces."""
+    """Match records whose property is one of the values; `known` lists all, with spaces."""
 
     def read(value: str) -> str:
         if not set(value.split(",")) <= set(known.split()):
@@ -99,7 +99,7 @@ def since(name: str, property_name: str) -> Filter:
 
 
 def equals(name: str) -> Filter:
-    """Match records whose property of this name is the value, without regard to case."""
+    """Match records whose property of this name equals the value, ignoring case."""
     return Filter(name, f"casefold({own(name)}) = casefold(:{name})")
 
 

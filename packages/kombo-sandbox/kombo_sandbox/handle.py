@@ -10,7 +10,7 @@ from urllib.parse import urlencode, urlsplit
 Record = dict[str, Any]
 
 CONTROL_HEADERS = {"X-Kombo-Sandbox": "control"}
-"""Headers of each call of the control API, which the form of a web page cannot send"""
+"""Headers of each call to the control API, which an HTML form cannot send"""
 
 
 class SandboxError(Exception):
@@ -23,12 +23,12 @@ class Request:
 
     Attributes:
         path: The path without `/v1`.
-        integration_id: The integration that it is for.
+        integration_id: The integration in the header or the path.
         params: The query parameters.
         status: The HTTP status of the response; None if there is no response.
-        answered: The time of the response by the sandbox's clock; None if there is no response.
+        answered: When the response was sent, by the sandbox's clock; None if there is no response.
         started: When the request arrived, in seconds since 1970 by the machine's clock.
-        ended: When the response was complete; None if it is not.
+        ended: When the response was complete; None if it is not complete.
         headers: The headers in lower case, without the API key.
         connection: The client's port, which identifies the connection.
     """
@@ -64,7 +64,7 @@ class Selection(TypedDict, total=False):
     Attributes:
         count: Number of random records; by default 1.
         integration_id: Only records of this integration.
-        ids: These records, instead of random ones.
+        ids: The records with these ids, instead of random ones.
     """
 
     count: int
@@ -77,7 +77,7 @@ class FaultOptions(TypedDict, total=False):
 
     Attributes:
         integration_id: Only requests for this integration.
-        skip: Number of matching requests that succeed first.
+        skip: Number of matching requests that first succeed.
         count: Number of matching requests that then fail; by default all.
         delay: Seconds before the response. Without other options, the response is unchanged.
         hang: Send no response, and keep the connection open.
@@ -88,7 +88,7 @@ class FaultOptions(TypedDict, total=False):
         log_url: `log_url` of the error, instead of a generated one.
         body: Body of the response, instead of Kombo's error.
         content_type: Content type of `body`.
-        headers: Headers that are added to the response.
+        headers: Headers to add to the response.
         cut_body: Close the connection after this number of bytes of the body, or after this
             fraction of it if the value is below 1.
     """
@@ -118,8 +118,8 @@ class IntegrationState(TypedDict, total=False):
         data_expired_at: When its data became stale because its configuration changed; None after
             Kombo's next sync.
         unavailable_models: Models that the tool does not have.
-        disabled_models: Models that are disabled in the scope config. All records of a model that
-            had been available are marked as deleted now, and removed 14 days later.
+        disabled_models: Models that are disabled in the scope config. If a model was available, all
+            its records are marked as deleted now, and removed 14 days later.
         opted_out_models: Models that the customer does not share, with the same effect.
         unsupported_filters: Query parameters that the tool does not support.
     """
@@ -140,7 +140,7 @@ class Handle:
         url: The URL of the sandbox, with or without `/v1`.
 
     Attributes:
-        url: The base URL for clients of Kombo, which ends with `/v1`.
+        url: The base URL for Kombo clients, which ends with `/v1`.
         api_key: The valid API key.
     """
 
@@ -169,7 +169,7 @@ class Handle:
     def iter_records(
         self, model: str, integration_id: str | None = None, *, include_deleted: bool = True
     ) -> Generator[Record, None, None]:
-        """Yield all records of a model, for more of them than fit into memory."""
+        """Yield all records of a model, without loading them all into memory."""
         query = {"include_deleted": str(include_deleted).lower()}
         if integration_id is not None:
             query["integration_id"] = integration_id
@@ -186,15 +186,15 @@ class Handle:
             connection.close()
 
     def change(self, model: str, **selection: Unpack[Selection]) -> list[str]:
-        """Change values of live records, so that `changed_at` moves; returns their ids."""
+        """Change values and `changed_at` of live records; returns their ids."""
         return self._ids("change", model=model, **selection)
 
     def change_nested(self, model: str, **selection: Unpack[Selection]) -> list[str]:
         """Change linked records, so that `updated_after` matches but `changed_at` stays.
 
         Returns:
-            The ids of all records of the model that match because of it: the selected ones, and
-            others with the same linked records.
+            The ids of all records of the model that then match: the selected ones, and others with
+            the same linked records.
         """
         return self._ids("change_nested", model=model, **selection)
 
@@ -205,16 +205,16 @@ class Handle:
     def anonymize(self, model: str, **selection: Unpack[Selection]) -> list[str]:
         """Set all fields to null; returns the ids.
 
-        Kombo does so 14 days after it no longer finds a record in the tool. Live records are
-        deleted, too.
+        Kombo does this 14 days after it no longer finds a record in the tool. Live records are
+        also marked as deleted.
         """
         return self._ids("anonymize", model=model, **selection)
 
     def forget(self, model: str, **selection: Unpack[Selection]) -> list[str]:
         """Remove records without marking them as deleted; returns their ids.
 
-        Kombo does so with all records of a model 14 days after it was switched off. Nothing else
-        changes: `updated_after` does not match the records in which they were nested.
+        Kombo does this with all records of a model 14 days after the model was switched off.
+        Nothing else changes: `updated_after` does not match the records in which they were nested.
         """
         return self._ids("forget", model=model, **selection)
 
@@ -227,11 +227,11 @@ class Handle:
         return self._ids("add", model=model, count=count, integration_id=integration_id)
 
     def patch(self, model: str, id: str, values: Mapping[str, Any]) -> None:  # noqa: A002 - Kombo's name
-        """Set any values in a record: wrong types, unknown fields, other nested copies."""
+        """Set any values in a record, including wrong types, unknown fields and nested copies."""
         self.call("patch", model=model, id=id, values=values)
 
     def put_raw(self, model: str, integration_id: str, json_text: str) -> None:
-        """Add or replace a record with JSON that is returned unchanged."""
+        """Add or replace a record; its JSON is returned unchanged."""
         self.call("put_raw", model=model, integration_id=integration_id, json_text=json_text)
 
     def clock(self) -> str:
@@ -245,7 +245,7 @@ class Handle:
         return now
 
     def fault(self, path: str | None = None, **options: Unpack[FaultOptions]) -> int:
-        """Let requests fail; by default those for all paths.
+        """Make requests fail, by default for all paths.
 
         Returns:
             The number of the fault.
@@ -257,7 +257,7 @@ class Handle:
         self.call("clear_faults")
 
     def rate_limit(self, limit: int, window_seconds: float) -> None:
-        """Set the number of requests in each window."""
+        """Set the number of requests allowed in each window."""
         self.call("rate_limit", limit=limit, window_seconds=window_seconds)
 
     def set_integration(self, integration_id: str, **state: Unpack[IntegrationState]) -> None:
@@ -269,7 +269,7 @@ class Handle:
 
         Args:
             tool: A tool of any category; by default the next ATS.
-            offers: Number of offers; for other categories of employees, learners or orders.
+            offers: Number of offers or, in other categories, of employees, learners or orders.
         """
         integration_id: str = self.call("add_integration", tool=tool, offers=offers)
         return integration_id
@@ -279,14 +279,14 @@ class Handle:
         self.call("remove_integration", integration_id=integration_id)
 
     def set_webhook(self, url: str | None, secret: str = "") -> None:
-        """Set the receiver of webhooks; None for no receiver.
+        """Set the receiver of webhooks.
 
-        From then on, each call that changes records or integrations returns after its events were
-        sent. The events of scheduled operations are sent before the response of the request. An
-        event that the receiver does not accept within 2 s is lost.
+        Each later call that changes records or integrations returns after its events were sent.
+        The events of scheduled operations are sent before the response to the request. An event
+        that the receiver does not accept within 2 seconds is lost.
 
         Args:
-            url: The URL of the receiver.
+            url: The URL of the receiver; None for no receiver.
             secret: The secret with which the events are signed.
         """
         self.call("set_webhook", url=url, secret=secret)
@@ -304,10 +304,10 @@ class Handle:
         """Set behavior of lists that Kombo does not document; None leaves it unchanged.
 
         Args:
-            strict: `updated_after` excludes its own moment.
+            strict: `updated_after` is exclusive.
             order: `oldest first` (the default), `shuffled`, `latest change first` or `latest change
                 last`. In the last two, a change moves a record to another page. A cursor keeps the
-                order in which it was issued.
+                order that was set when it was issued.
             sparse: Records that do not match the filters count toward `page_size`, so that pages
                 can be short or empty before the end of a list.
         """
@@ -319,7 +319,7 @@ class Handle:
         Args:
             operation: The name of another method of this class, such as `change` or `advance`.
             before_request: The number of the list request before which the operation runs; 1 is
-                the next one. Requests with a response of a fault are not counted.
+                the next one. Requests to which a fault responds are not counted.
             arguments: The arguments of the method.
         """
         self.call(
@@ -327,7 +327,7 @@ class Handle:
         )
 
     def scheduled_results(self) -> list[ScheduledResult]:
-        """Return the results of the scheduled operations that ran, in their order."""
+        """Return the results of the scheduled operations that ran, in order."""
         return [ScheduledResult(**one) for one in self.call("scheduled_results")]
 
     def clear_schedule(self) -> None:

@@ -34,7 +34,7 @@ class Middleware:
         try:
             await self._respond(scope, receive, send, entry)
         except asyncio.CancelledError:
-            # The server stops: clients see a broken connection, as in a real outage.
+            # The server is stopping: clients see a broken connection, as in a real outage.
             scope["state"]["transport"].abort()
             raise
         finally:
@@ -61,11 +61,11 @@ class Middleware:
         elif fault.expired_cursor:
             app = error_response(invalid("cursor", "has expired"))
         elif fault.has_response:
-            app = _faulty(fault)
+            app = _fault_response(fault)
         await app(scope, receive, self._sender(send, fault, entry))
 
     def _sender(self, send: Send, fault: Fault, entry: dict[str, Any]) -> Send:
-        """Return a sender that adds Kombo's headers and cuts the body if the fault says so."""
+        """Return a sender that adds Kombo's headers, and truncates the body if the fault does."""
         left: float = math.inf
 
         async def sender(message: Message) -> None:
@@ -78,7 +78,7 @@ class Middleware:
                 if fault.cut_body is not None:
                     left = fault.bytes_left(int(headers.get(b"content-length", 0)))
             elif fault.cut_body is not None:
-                # uvicorn closes the connection if the body is shorter than announced.
+                # uvicorn closes the connection if the body is shorter than Content-Length.
                 body = message["body"][: int(left)]
                 left -= len(body)
                 message = {**message, "body": body, "more_body": True}
@@ -122,7 +122,7 @@ def _log_entry(scope: Scope) -> dict[str, Any]:
     }
 
 
-def _faulty(fault: Fault) -> Response:
+def _fault_response(fault: Fault) -> Response:
     if fault.body is not None:
         status = fault.status or 200
         return Response(fault.body, status_code=status, media_type=fault.content_type)

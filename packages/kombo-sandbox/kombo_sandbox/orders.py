@@ -1,7 +1,7 @@
-"""The orders in which a list can return its records. Kombo promises none.
+"""The orders in which a list can return its records. Kombo does not document an order.
 
-In an order by the latest change, a change moves a record to another page while a client reads the
-list: the client can miss the record or receive it twice.
+If records are ordered by their latest change, a change moves a record to another page: a client
+that is reading the list can miss the record or receive it twice.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,7 +44,7 @@ ORDERS = {
     order.name: order
     for order in (
         OLDEST_FIRST,
-        # The multiplication by an odd number is a permutation.
+        # Multiplying by an odd number permutes the integers below 2**32.
         Order("shuffled", ("r.seq * 2654435761 % 4294967296",)),
         Order("latest change first", ("r.touched_at", "r.seq"), descending=True),
         Order("latest change last", ("r.touched_at", "r.seq")),

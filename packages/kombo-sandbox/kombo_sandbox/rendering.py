@@ -1,7 +1,7 @@
 """The SQL that renders a row as the JSON of Kombo's response.
 
-A record stores only its own properties. SQLite adds the nested copies when it reads a page, so that
-they are never stale and a change of a linked record writes nothing else.
+The store keeps only a record's own properties. SQLite adds the nested records when it reads a page,
+so they are never stale, and changing a linked record writes only that record.
 """
 
 # ruff: noqa: S608 - every name in this SQL comes from the table of models
@@ -13,7 +13,7 @@ from kombo_sandbox.models import FORGOTTEN, LIVE, MODELS, Model, Node, One
 
 
 @cache
-def served(model: Model) -> str:
+def record_json(model: Model) -> str:
     """Return the SQL for the record in row `r`, as UTF-8 bytes.
 
     A row with `body` is returned unchanged.
@@ -32,7 +32,7 @@ def _nested(model: Model, node: Node, outer: str) -> str:
     row = f"{outer}_{node.name}"
     if isinstance(node, One):
         target = MODELS[model.links[node.name]]
-        # Deleted records are nested, forgotten ones are not.
+        # Deleted records stay nested, but forgotten ones do not.
         source = (
             f"{target.id} {row} WHERE {row}.seq = {outer}.{node.name} AND {row}.state < {FORGOTTEN}"
         )

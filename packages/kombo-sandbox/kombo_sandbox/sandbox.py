@@ -19,11 +19,11 @@ class SandboxOptions(TypedDict, total=False):
 
     Attributes:
         integrations: Number of integrations of each category.
-        offers: Number of offers per integration, or a number for each. Applications, candidates
-            and jobs follow from it.
+        offers: Number of offers per integration, or a number for each. It determines the number
+            of applications, candidates and jobs.
         categories: `ATS`, `HRIS`, `LMS`, `ASSESSMENT`.
         employees: Number of employees, learners or orders per integration that is not an ATS; by
-            default as many as offers.
+            default the number of offers.
         seed: Seed of the generated data.
         api_key: The valid API key.
         clock: Initial time of the clock, such as `2026-01-31T12:00:00.000Z`.
@@ -31,7 +31,7 @@ class SandboxOptions(TypedDict, total=False):
         rate_limit: Requests per window.
         rate_window: Seconds of a window.
         cursor_lifetime: Seconds until a cursor expires, by the sandbox's clock.
-        strict: `updated_after` excludes its own moment.
+        strict: `updated_after` is exclusive.
         gzip: Compress responses for clients that accept it.
         webhook_url: URL to which webhooks are sent.
         webhook_secret: Secret with which webhooks are signed.
@@ -92,8 +92,8 @@ class Sandbox(Handle):
     def restart(self) -> None:
         """Stop the server, and start it again on the same port.
 
-        Records, integrations, clock and cursors stay. Faults, the request log and options that
-        were set later are lost.
+        Records, integrations, clock and cursors are kept. Faults, the request log and options set
+        after the start are lost.
         """
         self._terminate()
         self._start(self._address[1])
@@ -102,7 +102,7 @@ class Sandbox(Handle):
         """Start the server, and return its URL once it is ready."""
         data = Path(self._directory.name, "data.sqlite")
         serve = ["serve", "--json", "--until-eof", f"--port={port}", f"--data={data}"]
-        # stdin ends when this process ends for any reason; the server then stops, too.
+        # stdin closes when this process ends for any reason, and then the server stops.
         self._process = subprocess.Popen(  # noqa: S603 - our own command
             [sys.executable, "-m", "kombo_sandbox", *serve, *self._options],
             stdin=subprocess.PIPE,

@@ -27,7 +27,7 @@ class Schedule:
             try:
                 result["result"] = run()
             except Exception as error:  # noqa: BLE001 - the request itself must succeed
-                # For example, an earlier operation deleted the record.
+                # For example, an earlier operation may have deleted the record.
                 result["error"] = str(error)
             self.results.append(result)
 

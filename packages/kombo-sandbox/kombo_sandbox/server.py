@@ -83,7 +83,7 @@ def run(app: ASGIApp, listener: socket.socket, ready: Callable[[], None]) -> Non
 
 
 def stop_at_end_of_stdin() -> None:
-    """Stop this process when stdin ends, because the process that started it is gone."""
+    """Stop this process when stdin closes, because the process that started it has ended."""
 
     def wait() -> None:
         while os.read(sys.stdin.fileno(), 1024):
@@ -98,7 +98,7 @@ class _Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        # Head and body are two writes: by default the second waits 40 ms for an acknowledgment.
+        # Head and body are two writes: with Nagle's algorithm, the body would be delayed by 40 ms.
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def on_message_begin(self) -> None:

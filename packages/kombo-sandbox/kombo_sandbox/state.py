@@ -43,7 +43,7 @@ class RateLimit:
         return max(math.ceil(self._ends - time.monotonic()), 0)
 
     def spend(self) -> bool:
-        """Count a request; False if the limit is exceeded."""
+        """Count a request; returns False if the limit is exceeded."""
         if time.monotonic() >= self._ends:
             self.remaining = self.limit
             self._ends = time.monotonic() + self._window
@@ -55,7 +55,7 @@ class RateLimit:
 
 @dataclass
 class ListOptions:
-    """Behavior of lists that Kombo does not document; `Handle.set_listing` explains it."""
+    """Behavior of lists that Kombo does not document; see `Handle.set_listing`."""
 
     strict: bool = False
     order: Order = OLDEST_FIRST
@@ -140,7 +140,7 @@ def open_state(
         seeder = Seeder(store, clock)
     offset = store.setting("clock_offset")
     if offset is None:
-        raise ValueError(f"{path} was not filled completely: remove it")
+        raise ValueError(f"{path} is incomplete: delete it")
     clock.offset = float(offset)
     return State(
         store=store,
@@ -157,7 +157,7 @@ def _fill(store: Store, clock: Clock, seeder: Seeder, setup: Setup) -> None:
     clock.offset = 0.0
     now = clock.now() if setup.clock is None else parse_time(setup.clock)
     clock.move((now - clock.now()) / 1000)
-    # Not the clock's time, which has advanced: a reset restores the same records.
+    # Not the current time, because a reset must restore the same records.
     seeder.add_integrations(setup.sizes, now=now)
-    # Written last: a file without it was not filled completely.
+    # Written last: without this setting, a file is incomplete.
     store.save_setting("clock_offset", clock.offset)

@@ -14,12 +14,13 @@ import msgspec
 from kombo_sandbox.integrations import Integration
 from kombo_sandbox.models import FORGOTTEN, LIVE, MODELS, SERVED, Model
 from kombo_sandbox.orders import OLDEST_FIRST, Order, Position
-from kombo_sandbox.rendering import served
+from kombo_sandbox.rendering import record_json
 from kombo_sandbox.updates import Dependent, dependents, initial_touched_at, tracked_rows
 
 Record = dict[str, Any]
 
 _BATCH = 1000
+# `written_at` is the time of the record's own last change, without those of nested records.
 _COLUMNS = ("seq", "integration", "id", "own", "body", "state", "written_at", "touched_at")
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -32,10 +33,10 @@ class Row:
         seq: Its position in the list of the model.
         integration: The number of its integration.
         own: Its own properties, without nested copies.
-        touched_at: When it changed in the sense of `updated_after`.
-        links: The `seq` of the record behind each link.
+        touched_at: The time that is compared with `updated_after`.
+        links: Link -> the `seq` of the linked record.
         state: `LIVE`, `DELETED`, `ANONYMIZED` or `FORGOTTEN`.
-        body: JSON that is returned unchanged, instead of the stored properties.
+        body: JSON to return unchanged, instead of the own properties and nested copies.
     """
 
     model: Model
@@ -70,7 +71,7 @@ class Store:
     def _prepare(self) -> None:
         # SQLite's lower() only supports ASCII.
         self._db.create_function("casefold", 1, lambda text: text and str(text).casefold())
-        # The data can be generated again: speed matters, a power failure does not.
+        # Speed matters more than durability: the data can be generated again.
         self._db.execute("PRAGMA synchronous = OFF")
         self._db.execute("PRAGMA journal_mode = OFF")
         self._db.execute("CREATE TABLE IF NOT EXISTS settings (key TEXT PRIMARY KEY, value)")
@@ -123,11 +124,14 @@ class Store:
     ) -> list[tuple[Position, bytes | None]]:
         """Return up to `limit` records after a position, each with its own position.
 
-        With `sparse`, records that do not match the conditions are counted, too, and are None.
+        With `sparse`, records that do not match the conditions also count toward `limit`, and
+        their JSON is None.
         """
         where, position = ("1", {}) if after is None else order.after(after)
         matches = " AND ".join(conditions) or "1"
-        shown = f"CASE WHEN {matches} THEN {served(model)} END" if sparse else served(model)
+        shown = record_json(model)
+        if sparse:
+            shown = f"CASE WHEN {matches} THEN {shown} END"
         found = self._db.execute(
             f"SELECT {shown}, {', '.join(order.keys)} FROM {model.id} r"
             f" WHERE integration = :integration AND r.state < {FORGOTTEN} AND {where}"
@@ -179,12 +183,12 @@ class Store:
 
     def record(self, row: Row) -> Record:
         """Return a record as Kombo returns it."""
-        query = f"SELECT {served(row.model)} FROM {row.model.id} r WHERE seq = ?"
+        query = f"SELECT {record_json(row.model)} FROM {row.model.id} r WHERE seq = ?"
         record: Record = json.loads(self._db.execute(query, (row.seq,)).fetchone()[0])
         return record
 
     def unknown_ids(self, model: Model, integration: int, ids: str) -> list[str]:
-        """Return those ids of a JSON list that the integration does not have."""
+        """Return the ids of a JSON list that do not exist in the integration."""
         query = (
             "SELECT value FROM json_each(:ids) WHERE value NOT IN"
             f" (SELECT id FROM {model.id} WHERE integration = :integration AND state < {FORGOTTEN}"
@@ -199,7 +203,7 @@ class Store:
         return last
 
     def fields(self) -> dict[Model, list[str]]:
-        """Return the properties of the served models, read from a record of each."""
+        """Return the properties of each served model, as found in one of its records."""
         names = {}
         for model in SERVED:
             first = self._db.execute(f"SELECT own FROM {model.id} LIMIT 1").fetchone()
@@ -242,7 +246,7 @@ class Store:
         """Store a row, new or changed."""
         own = json.dumps(row.own)
         if not self._db.execute("SELECT json_valid(?)", (own,)).fetchone()[0]:
-            raise ValueError("SQLite cannot read the record: it contains NaN or is nested too deep")
+            raise ValueError("SQLite cannot read the record: it has NaN or is nested too deeply")
         self._write(row.model, [_values(row, own)])
 
     def touch(self, row: Row, *, added_or_removed: bool) -> None:

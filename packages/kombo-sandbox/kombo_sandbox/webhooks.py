@@ -20,7 +20,7 @@ _TIMEOUT_SECONDS = 2.0
 
 
 class Webhooks:
-    """Collects the events of an operation, and sends them after it; without a URL, drops them."""
+    """Collects events during an operation, and sends them at its end, if there is a receiver."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
@@ -122,7 +122,7 @@ def _deliver(url: str, secret: bytes, events: Sequence[tuple[str, dict[str, Any]
             finally:
                 connection.close()
         except (OSError, http.client.HTTPException) as error:
-            # The other events would wait as long.
+            # The remaining events would probably time out as well.
             _report(f"{url} does not respond ({error}); events were dropped")
             return
         if status >= http.HTTPStatus.MULTIPLE_CHOICES:

@@ -192,7 +192,7 @@ def test_a_data_file_that_was_not_filled_completely_is_rejected(
         database.execute("INSERT INTO settings VALUES ('seed', 1)")
         database.commit()
     assert error_of_serve(capfd, f"--data={file}") == (
-        f"kombo-sandbox: {file} was not filled completely: remove it\n"
+        f"kombo-sandbox: {file} is incomplete: delete it\n"
     )
 
 

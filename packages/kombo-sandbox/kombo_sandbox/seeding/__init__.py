@@ -32,7 +32,7 @@ class Seeder:
         self._seed = int(store.setting("seed"))
 
     def rng(self) -> random.Random:
-        """Return random numbers for one operation: the same in each sandbox with this seed."""
+        """Return a random generator for the next operation, which depends only on the seed."""
         operation = int(self._store.setting("operations") or 0) + 1
         self._store.save_setting("operations", operation)
         return random.Random(f"{self._seed}/{operation}")
@@ -48,9 +48,9 @@ class Seeder:
         """Add integrations with their records.
 
         Args:
-            sizes: The category and the size of each.
-            tool: The tool of all of them; by default the tools of the category take turns.
-            now: The time before which the records were created; by default the clock's.
+            sizes: The category and the size of each integration.
+            tool: The tool of all integrations; by default the tools of the category take turns.
+            now: The time before which the records were created; by default the current time.
         """
         if tool is not None and tool not in TOOLS:
             raise ValueError(f"tool: {tool!r} is not one of {', '.join(TOOLS)}")

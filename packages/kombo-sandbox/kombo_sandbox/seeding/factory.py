@@ -1,4 +1,4 @@
-"""Generation of one integration's records: the part that all categories have in common."""
+"""Generation of one integration's records: the part that is common to all categories."""
 
 import random
 import unicodedata
@@ -40,11 +40,11 @@ _UNUSED_FIELDS = ("cost_code", "badge_number", "referred_by", "shirt_size", "wor
 
 @dataclass(frozen=True)
 class NewRecord:
-    """The part of a new record that is known before its model's own properties.
+    """The context in which the properties of a new record are generated.
 
     Attributes:
         seq: Its position in the list of the model.
-        linked: The record behind each link that is set.
+        linked: Link -> the linked record, for each link that is set.
         created_at: `remote_created_at`.
         updated_at: `remote_updated_at`.
     """
@@ -58,8 +58,8 @@ class NewRecord:
 class RecordFactory:
     """Generates the records of one integration; the same random numbers give the same records.
 
-    A method named after a model returns the properties that only this model has. Ids, times and
-    custom fields are added for all models in `values`.
+    A method with the name of a model returns the properties that are specific to this model.
+    `values` adds ids, times and custom fields, which all models have.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class RecordFactory:
     def records(self, size: int) -> Iterator[Row]:
         """Generate all records of an integration.
 
-        They are yielded one by one, so that a million of them do not have to fit into memory.
+        They are yielded one by one, because a million records may not fit into memory.
 
         Args:
             size: The number of its offers, employees, learners or orders.
@@ -90,7 +90,7 @@ class RecordFactory:
         Args:
             name: The model.
             values: Own properties, instead of random ones.
-            links: The record behind each link.
+            links: Link -> the linked record.
         """
         model = MODELS[name]
         seq = self._next[name]
@@ -113,16 +113,16 @@ class RecordFactory:
         Args:
             model: Its model.
             seq: Its position in the list of the model.
-            linked: The record behind each link that is set.
+            linked: Link -> the linked record, for each link that is set.
         """
-        # A record of `put_raw` can lack any property.
-        made = [bisect(self._past, str(one.get("remote_created_at"))) for one in linked.values()]
-        created = self._later(max(made, default=0))
+        # A record that was added with `put_raw` may lack any property.
+        earlier = [bisect(self._past, str(one.get("remote_created_at"))) for one in linked.values()]
+        created = self._later(max(earlier, default=0))
         updated = self._later(created)
         changed = self._past[min(updated + 1, _MOMENTS - 1)]
         is_deleted = model.seeded_deleted and self.chance(_DELETED_SHARE)
         new = NewRecord(seq, linked, self._past[created], self._past[updated])
-        # Memberships have no method: they have no properties of their own.
+        # Models without a method, such as memberships, have no specific properties.
         generate = getattr(self, model.id, None)
         extras = self._variants(model.id)[self.number(0, _VARIANTS)] if model.extras else {}
         values = {
@@ -142,20 +142,18 @@ class RecordFactory:
             values[name] = None
         return values
 
-    # Fields that customers can have in a tool, and those that they mapped in Kombo.
+    # Fields that exist in the customer's tool, and custom fields that are mapped to them in Kombo.
 
     def field_records(self) -> Iterator[Row]:
-        """Generate `integration_fields` and `custom_fields`: used by records, and unused."""
+        """Generate `integration_fields` and `custom_fields`, both used by records and unused."""
         for model in SERVED:
             if model.category != self._tool.category or not model.has_custom_fields:
                 continue
             variants = (one["integration_fields"] for one in self._variants(model.id))
             for used in max(variants, key=len):
-                same = {name: used[name] for name in ("id", "key", "type", "label")}
-                here = {"model": model.id}
-                field = self.make(
-                    "integration_fields", {**same, **here, "is_passthrough_enabled": True}
-                )
+                values = {name: used[name] for name in ("id", "key", "type", "label")}
+                values |= {"model": model.id, "is_passthrough_enabled": True}
+                field = self.make("integration_fields", values)
                 yield field
                 mapped = self._custom_field(model.id, used["key"])
                 yield self.make("custom_fields", mapped, integration_field=field)
@@ -166,7 +164,7 @@ class RecordFactory:
             yield self.make("custom_fields", not_mapped, integration_field=None)
 
     def _custom_field(self, model: str, key: str) -> Record:
-        """Return the values of a custom field, which are the same in each integration."""
+        """Return the values of a custom field, which are the same in all integrations."""
         rng = random.Random(f"{self._seed}/{model}/{key}")
         return {
             "id": kombo_id(rng),
@@ -209,7 +207,7 @@ class RecordFactory:
         return low + int(self.rng.random() * (high - low))
 
     def named(self, names: Sequence[str]) -> str:
-        """Return one of the names with a number, so that a change gives another one."""
+        """Return one of the names with a number, so that a change usually gives another name."""
         return f"{self.pick(names)} {self.number(1, 100)}"
 
     def sentence(self) -> str:
@@ -259,7 +257,7 @@ class RecordFactory:
 
     def _variants(self, model: str) -> list[Record]:
         if model not in self._extras:
-            # A customer's configuration is the same for all operations of the integration.
+            # Not `self.rng`: the configuration of an integration must not differ by operation.
             rng = random.Random(f"{self._integration.id}/{model}")
             self._extras[model] = _extras(rng)
         return self._extras[model]
@@ -272,7 +270,7 @@ def kombo_id(rng: random.Random) -> str:
 
 @lru_cache(maxsize=1)
 def _moments(now: int) -> list[str]:
-    """Return moments of the past two years: records of one sync share one."""
+    """Return times in the past two years; few, because records of the same sync share a time."""
     return [iso(now - TWO_YEARS + number * TWO_YEARS // _MOMENTS) for number in range(_MOMENTS)]
 
 
