@@ -188,12 +188,11 @@ class Patch(Operation):
             raise ValueError("the id of a record cannot be patched")
         selection = _Selection(self.model, ids=[self.id])
         row = selection.select(state, _IS_NOT_FORGOTTEN, state.seeder.rng())[0]
-        nested = {node.name for node in row.model.nested}
-        own = {name: value for name, value in self.values.items() if name not in nested}
+        own = _own_values(row.model, self.values)
         if len(own) < len(self.values):
             row.body = json.dumps({**state.store.record(row), **self.values})
         row.state = DELETED if {**row.own, **own}.get("remote_deleted_at") else LIVE
-        _write(state, row, own, added_or_removed=False)
+        _write(state, row, own)
 
 
 class PutRaw(Operation):
@@ -207,14 +206,13 @@ class PutRaw(Operation):
         record = json.loads(self.json_text)
         if not (isinstance(record, dict) and isinstance(record.get("id"), str)):
             raise ValueError("json_text must be a JSON object with a string as id")  # noqa: TRY004 - an argument, not a bug
-        nested = {node.name for node in model.nested}
         here = {"id": record["id"], "integration": integration.seq}
         known = state.store.rows(model, "r.id = :id AND r.integration = :integration", **here)
         row = Row(
             model=model,
             seq=known[0].seq if known else state.store.last_seq(model) + 1,
             integration=integration.seq,
-            own={name: value for name, value in record.items() if name not in nested},
+            own=_own_values(model, record),
             touched_at=iso(state.clock.now()),
             links=known[0].links if known else {},
             state=DELETED if record.get("remote_deleted_at") else LIVE,
@@ -423,6 +421,12 @@ def _model(name: str) -> Model:
     return MODELS[name]
 
 
+def _own_values(model: Model, record: Record) -> Record:
+    """Return the values of a record without the nested ones."""
+    nested = {node.name for node in model.nested}
+    return {name: value for name, value in record.items() if name not in nested}
+
+
 def _integrations_with(state: State, model: Model) -> list[Integration]:
     return [one for one in state.store.integrations.values() if one.has(model)]
 
@@ -448,9 +452,7 @@ def _change(state: State, row: Row, factories: Callable[[int], RecordFactory]) -
     while values == before:
         generated = factories(row.integration).values(row.model, row.seq, linked)
         values = {name: generated[name] for name in row.model.changes}
-    _write(
-        state, row, {**values, "remote_updated_at": iso(state.clock.now())}, added_or_removed=False
-    )
+    _write(state, row, {**values, "remote_updated_at": iso(state.clock.now())})
 
 
 def _delete(state: State, row: Row) -> None:
@@ -495,7 +497,7 @@ def _switch_on(state: State, integration: Integration, model: Model) -> None:
         _restore(state, row)
 
 
-def _write(state: State, row: Row, values: Record, *, added_or_removed: bool) -> None:
+def _write(state: State, row: Row, values: Record, *, added_or_removed: bool = False) -> None:
     """Store own values, and set `touched_at` of the row and its dependents to now."""
     row.touched_at = iso(state.clock.now())
     values = {"changed_at": row.touched_at, **values}
