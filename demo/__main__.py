@@ -1,7 +1,7 @@
 """`make demo`: sync Kombo into PostgreSQL with Meltano, and compare every row.
 
-It uses real HTTP requests, the processes that Meltano starts, and a PostgreSQL server. Kombo is a
-local sandbox, unless TAP_KOMBO_API_KEY and TAP_KOMBO_INTEGRATION_IDS are set.
+The demo runs Meltano, the tap, the target and a PostgreSQL server. Kombo is replaced by a local
+sandbox, unless TAP_KOMBO_API_KEY and TAP_KOMBO_INTEGRATION_IDS are set.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LOGS = PROJECT / ".cache" / "demo"
 REQUIRED = ("TAP_KOMBO_API_KEY", "TAP_KOMBO_INTEGRATION_IDS")
 
 MAX_INTEGRATION_COLUMNS = 4
-"""With more integrations, only the sums of their rows are shown"""
+"""With more integrations, only the total number of rows is shown"""
 
 CHANGED, NESTED, DELETED = "changed", "nested only", "deleted"
 
@@ -43,7 +43,7 @@ Records = dict[str, dict[str, list[Record]]]
 
 DESELECTED = "email_address"
 SELECT = ["*.*", f"!*.*{DESELECTED}"]
-"""Without the field, which is inside lists of several streams"""
+"""All fields except the deselected one, which is inside lists of several streams"""
 
 CANDIDATES = """\
 SELECT first_name, last_name, email_addresses
@@ -87,7 +87,6 @@ To sync into your own database (the tables are in the schema `kombo`):
 
 Later runs sync only changes. All settings are in meltano.yml."""
 
-
 GONE_TAGS = """\
 SELECT t.integration_id, t.id, t.name
 FROM kombo.ats_tags t
@@ -125,7 +124,7 @@ class Demo:
         return started
 
     def show_tables(self) -> int:
-        """Show the number of rows of each table, and return their sum."""
+        """Show the number of rows of each table, and return the total."""
         counts = {
             table.name: Counter(row["integration_id"] for row in self.rows(table))
             for table in self.tables
@@ -147,13 +146,15 @@ class Demo:
         return sum(count.total() for count in counts.values())
 
     def show_offers(self) -> None:
-        self.screen.say("Tables join by the ids of Kombo's records. The newest offers:")
+        self.screen.say("Tables can be joined on Kombo's ids. The newest offers:")
         self.screen.sql(NEWEST_OFFERS)
         self.screen.rows(self.database.rows(NEWEST_OFFERS))
 
     def show_selection(self) -> None:
         """Show that the deselected field is in no table."""
-        self.screen.say(f"The setting `select` is {json.dumps(SELECT)}, so addresses are omitted:")
+        self.screen.say(
+            f"The setting `select` is {json.dumps(SELECT)}, so email addresses are omitted:"
+        )
         self.screen.sql(CANDIDATES)
         self.screen.rows(self.database.rows(CANDIDATES))
         found = {t.name for t in self.tables if f"'{DESELECTED}'" in repr(self.rows(t))}
@@ -177,7 +178,7 @@ class Demo:
         self.screen.check(
             holds=not different,
             claim=f"all {sum(map(len, rows.values())):,} rows of all tables equal Kombo's records, "
-            "column by column, and none is missing",
+            "column by column, and no row is missing",
             details=different,
         )
 
@@ -194,14 +195,14 @@ def sync_sandbox(demo: Demo, sandbox: Sandbox) -> None:
     demo.check_rows(before)
 
     screen.chapter("Records change in Kombo")
-    # Otherwise the second run would read all records again, because of its lookback.
+    # Otherwise, the second run would read all records again because of its lookback.
     sandbox.advance(seconds=3600)
     changes = change(sandbox, before)
     screen.say(
-        "Three offers change, one is deleted, and of one only the application changes. Kombo "
-        "counts this as a change of the offer, but does not update the offer's changed_at.\n"
-        "The sandbox's clock now runs two hours ahead of this machine's, as if the second run came "
-        "an hour after the first."
+        "Three offers change, one is deleted, and for one only the application changes. Kombo "
+        "returns this offer as changed, but does not update its changed_at.\n"
+        "The sandbox's clock is now two hours ahead of this machine's, as if the second run "
+        "started an hour after the first."
     )
 
     screen.chapter("The second run syncs the changes")
@@ -214,8 +215,8 @@ def sync_sandbox(demo: Demo, sandbox: Sandbox) -> None:
     updated = {row["id"] for row in offers}
     screen.check(
         holds=updated == changes.keys(),
-        claim=f"exactly these {len(changes)} offers were updated, and none of the "
-        f"{len(by_key(after['ats_offers'])) - len(changes):,} others",
+        claim=f"exactly these {len(changes)} offers were updated, and none of the other "
+        f"{len(by_key(after['ats_offers'])) - len(changes):,}",
         details=updated ^ changes.keys(),
     )
     deleted = {id_ for id_, kind in changes.items() if kind == DELETED}
@@ -232,9 +233,9 @@ def sync_sandbox(demo: Demo, sandbox: Sandbox) -> None:
     gone = set(sandbox.forget("ats_tags", count=2))
     sandbox.advance(seconds=REFRESH_DAYS * 86_400)
     screen.say(
-        "Two tags have disappeared in Kombo without a mark. With full_refresh_interval_days, the "
-        "tap reads each integration completely once a week, and its table sync_status has the "
-        "start of the last complete read. Older rows are not current:"
+        "Two tags have disappeared from Kombo without being marked as deleted. Because of "
+        "full_refresh_interval_days, the tap reads each integration completely once a week. The "
+        "table sync_status has the start of the last complete read. Older rows are not current:"
     )
     interval = {"TAP_KOMBO_FULL_REFRESH_INTERVAL_DAYS": str(REFRESH_DAYS)}
     demo.pipeline = replace(demo.pipeline, settings={**demo.pipeline.settings, **interval})
@@ -263,7 +264,7 @@ def run_dbt(demo: Demo) -> None:
         build = project.run("build", "--select", "+kombo__applications")
     screen.check(
         holds=build.code == 0,
-        claim="dbt has built the table of applications and all that it needs, and its tests pass",
+        claim="dbt built the applications table and everything it depends on, and the tests pass",
         details=build.output.splitlines(),
     )
     screen.sql(FUNNEL)
@@ -279,7 +280,7 @@ def change(sandbox: Sandbox, records: Records) -> dict[str, str]:
         for offer in offers
         if not offer["remote_deleted_at"] and siblings[offer["application_id"]] == 1
     ]
-    # Evenly spaced, and so from all integrations.
+    # Evenly spaced, so that all integrations have changes.
     *changed, nested, deleted = single[:: len(single) // 5][:5]
     sandbox.change("ats_offers", ids=changed)
     sandbox.delete("ats_offers", ids=[deleted])
@@ -291,7 +292,7 @@ def change(sandbox: Sandbox, records: Records) -> dict[str, str]:
 
 
 def check_changes(demo: Demo, before: Records, after: Records, started: datetime) -> None:
-    """Check that every record of every stream that differs in Kombo was updated."""
+    """Check that every record that changed in Kombo was updated, in all streams."""
     missing: set[tuple[str, str]] = set()
     counts = []
     for table in demo.tables:
@@ -302,11 +303,11 @@ def check_changes(demo: Demo, before: Records, after: Records, started: datetime
         if updated or different:
             row = {"table": f"kombo.{table.name}", "updated": len(updated)}
             counts.append(row | {"changed in Kombo": len(different)})
-    demo.screen.say("All rows that this run updated, and the records that differ in Kombo:")
+    demo.screen.say("All rows that this run updated, and all records that changed in Kombo:")
     demo.screen.rows(counts)
     demo.screen.check(
         holds=not missing,
-        claim="every record that differs in Kombo was updated",
+        claim="every record that changed in Kombo was updated",
         details=missing,
     )
 
@@ -367,7 +368,7 @@ def main() -> int:
     try:
         run(screen, log, settings={} if missing else settings)
     except SystemExit:
-        screen.error("Stopped, with all servers and processes.")
+        screen.error("Stopped all servers and processes.")
         log.unlink(missing_ok=True)
         raise
     except (PipelineError, SandboxError) as error:
@@ -399,13 +400,13 @@ def run(screen: Screen, log: Path, settings: Mapping[str, str]) -> None:
         # Private, because one of Meltano's files contains the API key.
         folder = stack.enter_context(private_folder("kombo-demo-"))
         if not settings:
-            with screen.progress("Kombo's sandbox, a server with three connected tools."):
+            with screen.progress("Kombo's sandbox: a local server with three connected tools."):
                 sandbox = stack.enter_context(running(start_sandbox, Sandbox.stop))
             settings = {
                 **sandbox_settings(sandbox),
                 "TAP_KOMBO__SELECT": json.dumps(SELECT),
             }
-        with screen.progress("PostgreSQL, a server with an empty database."):
+        with screen.progress("PostgreSQL: a server with an empty database."):
             database = stack.enter_context(postgres())
         target = {"TARGET_POSTGRES_SQLALCHEMY_URL": database.url}
         pipeline = Pipeline(folder, {**settings, **target}, log)
@@ -427,7 +428,7 @@ def run(screen: Screen, log: Path, settings: Mapping[str, str]) -> None:
 
 def start_sandbox() -> Sandbox:
     sandbox = Sandbox(integrations=3, offers=400, seed=7)
-    # So that all records are older than the first run's lookback.
+    # Now all records are older than the first run's lookback.
     sandbox.advance(seconds=3600)
     return sandbox
 

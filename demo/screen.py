@@ -21,14 +21,14 @@ NOISE = ("Skipping parse", "tap-kombo v", "No state was found")
 """Prefixes of log messages that the demo does not show"""
 
 DETAILS = 10
-"""Lines about a failed check, at most"""
+"""Maximum number of lines about a failed check"""
 
 
 class Screen:
     """Prints the demo.
 
     Attributes:
-        failures: The claims that do not hold.
+        failures: The claims of failed checks.
     """
 
     def __init__(self) -> None:
