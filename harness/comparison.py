@@ -1,4 +1,4 @@
-"""Compare the rows of a table with Kombo's records, column by column, for any stream."""
+"""Compare the rows of a stream's table with Kombo's records, column by column."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Key = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Table:
-    """A stream of the catalog, and the table that a target creates for it.
+    """The table that a target creates for a stream of the catalog.
 
     Attributes:
         name: The name of the stream and the table.
@@ -44,7 +44,7 @@ class Table:
 
 
 def tables(catalog: Path) -> list[Table]:
-    """Read the tables of Kombo's records from a catalog, whether they are selected or not."""
+    """Return the tables of all streams of a catalog except `sync_status`, selected or not."""
     return [
         Table(
             name=entry["tap_stream_id"],
@@ -65,7 +65,7 @@ def records_of(sandbox: Sandbox, table: Table) -> dict[str, list[Record]]:
 def changed_records(
     sandbox: Sandbox, path: str, integration_id: str, since: str
 ) -> Iterator[Record]:
-    """Read the changed records with `updated_after` as Kombo documents it, without the tap."""
+    """Read changed records with `updated_after`, without the tap."""
     headers = {"Authorization": f"Bearer {sandbox.api_key}", "X-Integration-Id": integration_id}
     params = {"include_deleted": "true", "updated_after": since}
     while True:
@@ -98,7 +98,7 @@ class Difference:
 def compare_tables(
     sandbox: Sandbox, database: Postgres, schema: str, streams: Collection[str]
 ) -> list[str]:
-    """Return the first differences between the tables of some streams and the sandbox's records."""
+    """Return the first 10 differences between the tables of streams and the sandbox's records."""
     found = (
         difference
         for table in tables(PROJECT / "catalog.json")
@@ -126,8 +126,8 @@ def differences(
     Args:
         table: The table.
         records: Kombo's records by integration.
-        rows: All rows; columns that the target adds are ignored. Of several rows with the same key,
-            the last one counts.
+        rows: All rows; columns that the target adds are ignored. If several rows have the same key,
+            the last one is compared.
         row_of: Returns the row that a RECORD becomes; by default the row in PostgreSQL.
     """
     expected = {
@@ -173,12 +173,12 @@ def column_value(value: Any, schema: Mapping[str, Any]) -> Any:
             return date.fromisoformat(value)
     if isinstance(value, list) and "object" not in types:
         return [column_value(item, schema.get("items", {})) for item in value]
-    # Everything else is jsonb; a float would lose digits of numbers.
+    # All other values are jsonb. Decimals, because floats would lose digits.
     return json.loads(json.dumps(value), parse_float=Decimal)
 
 
 def _is_equal(one: Any, other: Any) -> bool:
-    """Compare like JSON, in which true is not 1."""
+    """Compare as JSON does: true is not equal to 1."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, dict) and isinstance(other, dict):

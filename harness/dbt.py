@@ -41,7 +41,7 @@ class DbtProject:
         folder: The folder of the project, which is created.
         profile: The output of its profile: type of the database, connection and schema.
         variables: The variables in `dbt_project.yml`.
-        config: More of `dbt_project.yml`.
+        config: More settings in `dbt_project.yml`.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class DbtProject:
         assert deps.code == 0, deps.output
 
     def run(self, *args: str) -> DbtRun:
-        """Run a command of dbt."""
+        """Run a dbt command."""
         results = self.folder / "target/run_results.json"
         log = self.folder / "output"
         for path in (results, log):

@@ -1,8 +1,8 @@
-"""Runs of `meltano run` in this project that change nothing of the user's.
+"""Run `meltano run` in this project, isolated from the user's own runs.
 
-They share only the installed plugins with the user's own runs. State, run files and logs are in a
-folder of each pipeline, and the user's settings and `.env` are ignored. So pipelines can run side
-by side, which Meltano does not allow otherwise.
+Only the installed plugins are shared. Each pipeline has its own folder for state, run files and
+logs, and the user's settings and `.env` are ignored. Pipelines can therefore run at the same time,
+which Meltano otherwise does not allow.
 """
 
 from __future__ import annotations
@@ -31,23 +31,24 @@ IGNORED = ("MELTANO_", "TAP_KOMBO_", "TARGET_", "UV_CONSTRAINT")
 
 
 class PipelineError(Exception):
-    """A command of Meltano failed.
+    """A Meltano command failed.
 
     Args:
-        sentence: The failure, without a period.
+        message: The failure, without a period.
         log: The file with the complete output.
     """
 
-    def __init__(self, sentence: str, log: Path) -> None:
-        super().__init__(f"{sentence}. The complete log: {log}")
+    def __init__(self, message: str, log: Path) -> None:
+        super().__init__(f"{message}. The complete log: {log}")
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """The tap and a target, with a state of their own.
+    """The tap and a target, with their own state.
 
     Attributes:
-        folder: For Meltano's database and run files; private, because a run writes the API key.
+        folder: For Meltano's database and run files. It must be private, because a run writes the
+            API key.
         settings: Environment variables `TAP_KOMBO_...` and `TARGET_...`.
         log: The file to which all output is appended.
     """
@@ -60,7 +61,7 @@ class Pipeline:
         """Install all plugins of `meltano.yml`.
 
         Raises:
-            PipelineError: They cannot be installed.
+            PipelineError: The plugins cannot be installed.
         """
         if self._meltano("install", "--clean", on_line=on_line):
             raise PipelineError("The plugins could not be installed", self.log)
@@ -69,7 +70,7 @@ class Pipeline:
         """Run `meltano run tap-kombo TARGET` with the state of the last run.
 
         Raises:
-            PipelineError: It failed.
+            PipelineError: The run failed.
         """
         if code := self._meltano("run", "tap-kombo", target, on_line=on_line):
             raise PipelineError(f"meltano run failed with exit status {code}", self.log)
@@ -104,12 +105,12 @@ class Pipeline:
 
 
 def sandbox_settings(sandbox: Sandbox) -> dict[str, str]:
-    """Return the environment variables with which the tap reads a sandbox."""
+    """Return the tap's environment variables for a sandbox."""
     return {
         "TAP_KOMBO_API_URL": sandbox.url,
         "TAP_KOMBO_API_KEY": sandbox.api_key,
         "TAP_KOMBO_INTEGRATION_IDS": json.dumps(sandbox.integration_ids),
-        # Otherwise some runs would read everything.
+        # Otherwise, some runs would be full refreshes.
         "TAP_KOMBO_FULL_REFRESH_INTERVAL_DAYS": "0",
     }
 
@@ -120,10 +121,10 @@ def installed_plugins(
 ) -> Iterator[None]:
     """Keep the plugins installed and unchanged during the block.
 
-    Runs share a lock; an installation has it alone.
+    Runs hold a shared lock, and an installation an exclusive one.
 
     Args:
-        install: Installs the plugins; called only if those of meltano.yml are not installed.
+        install: Installs the plugins; called only if those in meltano.yml are not installed.
         on_wait: Called before waiting for another process.
     """
     PLUGINS.mkdir(exist_ok=True)
@@ -149,7 +150,7 @@ def _lock(lock: TextIO, kind: int, on_wait: Callable[[], object]) -> str:
 
 
 def _fingerprint() -> str:
-    """Return a hash of everything that determines the installed plugins and their place."""
+    """Return a hash of everything that determines the installed plugins and their location."""
     files = (PROJECT / name for name in ("meltano.yml", "pyproject.toml", "constraints.txt"))
-    place = f"{PROJECT}\n{sys.version}\n{sys.base_prefix}\n".encode()
-    return hashlib.sha256(place + b"".join(path.read_bytes() for path in files)).hexdigest()
+    location = f"{PROJECT}\n{sys.version}\n{sys.base_prefix}\n".encode()
+    return hashlib.sha256(location + b"".join(path.read_bytes() for path in files)).hexdigest()

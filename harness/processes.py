@@ -1,4 +1,4 @@
-"""Processes and folders that never outlive the process that created them, whatever signal comes."""
+"""Processes and folders that never outlive the process that created them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from types import FrameType
 from typing import TypeVar
 
 GRACE_SECONDS = 10.0
-"""Time between SIGTERM and SIGKILL for a process that is stopped"""
+"""Time between SIGTERM and SIGKILL when a process is stopped"""
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -25,9 +25,9 @@ _received: list[int] = []
 
 
 def stop_on_signals() -> None:
-    """Let SIGINT, SIGTERM and SIGHUP raise `SystemExit`, with the exit status that shells use."""
+    """Make SIGINT, SIGTERM and SIGHUP raise `SystemExit`, with the exit status that shells use."""
     for signum in STOPPING:
-        # `nohup` ignores SIGHUP, which is kept.
+        # Keep ignoring SIGHUP under `nohup`.
         if signum != signal.SIGHUP or signal.getsignal(signum) != signal.SIG_IGN:
             signal.signal(signum, _stop)
 
@@ -38,14 +38,14 @@ def _stop(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001  # Pyth
 
 
 def _exit_if_stopped() -> None:
-    # Checked repeatedly, because Python drops exceptions that are raised in a destructor.
+    # Called repeatedly, because Python drops exceptions that are raised in a destructor.
     if _received:
         sys.exit(128 + _received[0])
 
 
 @contextlib.contextmanager
 def deferred_signals() -> Iterator[None]:
-    """Handle signals at the end of the block, so that they interrupt nothing in it."""
+    """Defer signals to the end of the block, so that they do not interrupt it."""
     deferred: list[int] = []
 
     def defer(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001  # Python's signature
@@ -65,7 +65,7 @@ def deferred_signals() -> Iterator[None]:
 def running(
     start: Callable[[], Resource], stop: Callable[[Resource], object]
 ) -> Iterator[Resource]:
-    """Start a resource and stop it when the block ends; signals interrupt neither."""
+    """Start a resource and stop it when the block ends; signals do not interrupt either."""
     with contextlib.ExitStack() as stack:
         with deferred_signals():
             resource = start()
@@ -95,7 +95,7 @@ def run(
     log: Path,
     on_line: Callable[[str], object] = lambda _: None,
 ) -> int:
-    """Run a command to its end, and stop every process it has started.
+    """Run a command, and then stop every process it has started.
 
     Args:
         command: The command and its arguments.
@@ -109,7 +109,7 @@ def run(
     """
 
     def start() -> subprocess.Popen[str]:
-        # In its own session it does not receive Ctrl-C: this process stops it in order.
+        # In its own session, it does not receive Ctrl-C: this process stops it instead.
         return subprocess.Popen(
             command,
             env=env,

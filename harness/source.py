@@ -1,4 +1,4 @@
-"""Runs of `source-kombo`, in this process or in one of its own."""
+"""Run `source-kombo`, in this process or in a separate one."""
 
 from __future__ import annotations
 
@@ -107,9 +107,9 @@ def run_source(
         args: More arguments.
         catalog: The content of the configured catalog, if there is one.
         state: Stream -> its state; None without one.
-        state_text: The text of the state file, instead.
-        stop_when: As in `run_tap`. The exit status after a signal is negative, as that of a
-            process that was ended by it.
+        state_text: The text of the state file, instead of `state`.
+        stop_when: As in `run_tap`. After a signal, the exit status is negative, like that of a
+            process killed by it.
     """
     with (
         tempfile.TemporaryDirectory() as folder,

@@ -1,4 +1,4 @@
-"""Runs of `tap-kombo`, in this process or in one of its own."""
+"""Run `tap-kombo`, in this process or in a separate one."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ MEASURED = (
     if "PYTEST_XDIST_WORKER" in os.environ and _COVERAGE in os.environ
     else {}
 )
-"""Environment variables with which coverage measures a process, if it measures this one"""
+"""Environment variables that make coverage measure a process, if it measures this one"""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class TapRun:
 
     @cached_property
     def log(self) -> list[str]:
-        """Lines of the log without their times."""
+        """Lines of the log without timestamps."""
         return [line.split("| ", 1)[-1] for line in self.stderr.splitlines()]
 
     @property
@@ -95,7 +95,7 @@ class TapRun:
         return sorted(record["id"] for record in self.records[stream])
 
     def partition(self, stream: str, integration_id: str) -> dict[str, Any]:
-        """Find a partition of the last state; empty if there is none."""
+        """Return a partition of the last state; empty if it does not exist."""
         partitions = self.state.get("bookmarks", {}).get(stream, {}).get("partitions", [])
         found: list[dict[str, Any]] = [
             p for p in partitions if p["context"] == {"integration_id": integration_id}
@@ -116,7 +116,7 @@ def run_tap(
     env: Mapping[str, str] | None = None,
     stop_when: Callable[[], bool] | None = None,
 ) -> TapRun:
-    """Run the command in this process: the SDK's import takes ten times as long as a short run.
+    """Run the command in this process: importing the SDK takes ten times as long as a short run.
 
     Args:
         settings: The content of the settings file.
@@ -138,7 +138,7 @@ def run_in_process(
     env: Mapping[str, str] | None = None,
     stop_when: Callable[[], bool] | None = None,
 ) -> TapRun:
-    """Run the function of a command, with the arguments and options of `run_tap`."""
+    """Run the main function of a command in this process; see `run_tap` for the options."""
     stdout = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     stderr = io.StringIO()
     code = 0
@@ -170,7 +170,7 @@ def tap_process(
     stderr: int | IO[bytes] = subprocess.PIPE,
     command: Sequence[str] = (TAP,),
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Start the tap in a new process, which is killed when the block ends."""
+    """Run the tap in a new process during the block, and then kill it."""
     with tempfile.TemporaryDirectory() as folder:
         arguments = arguments_for(Path(folder), settings, *args, state=state, catalog=catalog)
         process = subprocess.Popen(
@@ -271,7 +271,7 @@ def machine(clock: float, zone: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def quick_retries() -> Iterator[None]:
-    """Shorten the pauses between retries a thousandfold, without changing their number."""
+    """Make the waits between retries a thousand times shorter."""
     wait = client.wait
     with mock.patch.object(client, "wait", lambda stop, seconds: wait(stop, seconds / 1000)):
         yield
@@ -307,7 +307,7 @@ def catalog_with(*streams: str, deselected: Sequence[str] = ()) -> dict[str, Any
 def interrupted_state(
     stream: str, integration_id: str, cursor: str, started: str
 ) -> dict[str, Any]:
-    """Build the state of a first sync that was interrupted before the page at a cursor."""
+    """Build the state of a first sync that was interrupted; `cursor` is that of its next page."""
     resume = {"cursor": cursor, "started": started, "since": None, "page_size": 250}
     partition = {"context": {"integration_id": integration_id}, "resume": resume}
     return {"bookmarks": {stream: {"partitions": [partition]}}}
@@ -327,7 +327,7 @@ def state_with_bookmark(bookmark: str, integration_ids: Iterable[str]) -> dict[s
 
 
 def log_config(folder: Path, **more: Any) -> str:
-    """Write a configuration with which the log is JSON, and return its path."""
+    """Write a logging configuration for JSON logs, and return its path."""
     path = folder / "logging.json"
     path.write_text(
         json.dumps(
