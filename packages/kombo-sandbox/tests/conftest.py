@@ -26,7 +26,7 @@ def sandbox(shared_sandbox: Sandbox) -> Sandbox:
     shared_sandbox.clear_schedule()
     shared_sandbox.set_listing(strict=False, order="oldest first", sparse=False)
     shared_sandbox.rate_limit(limit=1_000_000, window_seconds=60)
-    # Changes of other tests are older than this one.
+    # Changes of this test are later than those of other tests.
     shared_sandbox.advance(60)
     return shared_sandbox
 

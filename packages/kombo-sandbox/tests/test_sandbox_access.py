@@ -93,7 +93,7 @@ def test_requests_above_the_rate_limit_are_rejected(client: Client) -> None:
     assert error(responses[2]) == (429, "PLATFORM.RATE_LIMIT_EXCEEDED")
 
 
-def test_the_rate_limit_starts_again_in_the_next_window(client: Client) -> None:
+def test_the_rate_limit_resets_in_the_next_window(client: Client) -> None:
     client.sandbox.rate_limit(limit=1, window_seconds=0.6)
     assert client.get("/ats/offers").status_code == 200
     assert client.get("/ats/offers").status_code == 429

@@ -12,8 +12,8 @@ from kombo_sandbox import Sandbox, SandboxError
 from kombo_sandbox.models import MODELS
 
 
-def separate_moment(client: Client) -> str:
-    """Return a moment after all earlier changes and before all later ones."""
+def time_between_changes(client: Client) -> str:
+    """Return a time after all earlier changes and before all later ones."""
     client.sandbox.advance(1)
     now = client.sandbox.clock()
     client.sandbox.advance(1)
@@ -24,12 +24,12 @@ def changed_since(client: Client, model: str, since: str) -> set[str]:
     return client.ids(model, updated_after=since, include_deleted="true")
 
 
-def differing(before: list[Record], after: list[Record]) -> set[str]:
+def changed_ids(before: list[Record], after: list[Record]) -> set[str]:
     old = {record["id"]: record for record in before}
     return {record["id"] for record in after if old.get(record["id"]) != record}
 
 
-def shown_under(record: Record, path: str) -> set[str]:
+def nested_ids(record: Record, path: str) -> set[str]:
     """Return the ids of the records nested under a dotted path, also in lists."""
     values: list[Any] = [record]
     for name in path.split("."):
@@ -49,10 +49,10 @@ class Link(NamedTuple):
     model: str
     path: str
     linked: str
-    counts: bool
+    is_tracked: bool
 
 
-LINKED = [
+NESTED_RECORDS = [
     Link("ats_applications", "candidate", "ats_candidates", True),
     Link("ats_applications", "candidate.tags", "ats_tags", False),
     Link("ats_applications", "current_stage", "ats_application_stages", True),
@@ -71,7 +71,7 @@ LINKED = [
     Link("ats_offers", "application.candidate", "ats_candidates", False),
     Link("ats_offers", "application.job", "ats_jobs", False),
 ]
-MOVED = [
+NESTED_LISTS = [
     Link("ats_applications", "interviews", "ats_interviews", True),
     Link("ats_applications", "offers", "ats_offers", True),
     Link("ats_applications", "candidate.tags", "ats_candidate_tags", False),
@@ -84,34 +84,34 @@ MOVED = [
 ]
 
 
-@pytest.mark.parametrize("link", LINKED, ids=lambda link: f"{link.model}-{link.path}")
+@pytest.mark.parametrize("link", NESTED_RECORDS, ids=lambda link: f"{link.model}-{link.path}")
 def test_a_change_of_a_linked_record_matches_if_kombo_documents_it(
     client: Client, link: Link
 ) -> None:
-    model, path, linked, counts = link
+    model, path, linked, is_tracked = link
     before = client.stored(model)
-    shown = set().union(*(shown_under(record, path) for record in before))
+    shown = set().union(*(nested_ids(record, path) for record in before))
     live = [record["id"] for record in client.stored(linked, include_deleted=False)]
     target = next(id_ for id_ in live if id_ in shown)
-    showing = {record["id"] for record in before if target in shown_under(record, path)}
+    containing = {record["id"] for record in before if target in nested_ids(record, path)}
 
-    since = separate_moment(client)
+    since = time_between_changes(client)
     client.sandbox.change(linked, ids=[target])
 
-    assert changed_since(client, model, since) == (showing if counts else set())
+    assert changed_since(client, model, since) == (containing if is_tracked else set())
     changed_at = {record["id"]: record["changed_at"] for record in before}
     assert all(record["changed_at"] == changed_at[record["id"]] for record in client.stored(model))
 
 
 @pytest.mark.parametrize("operation", ["add", "delete"])
-@pytest.mark.parametrize("link", MOVED, ids=lambda link: f"{link.model}-{link.path}")
-def test_a_longer_or_shorter_nested_list_matches_if_kombo_documents_it(
+@pytest.mark.parametrize("link", NESTED_LISTS, ids=lambda link: f"{link.model}-{link.path}")
+def test_an_addition_to_or_removal_from_a_nested_list_matches_if_kombo_documents_it(
     client: Client, link: Link, operation: str
 ) -> None:
-    model, path, linked, counts = link
+    model, path, linked, is_tracked = link
     client.sandbox.add(linked, 5, client.integration_id)
     before = client.stored(model)
-    since = separate_moment(client)
+    since = time_between_changes(client)
     getattr(client.sandbox, operation)(linked, integration_id=client.integration_id)
     after = client.stored(model)
     shown = path.partition(".")[0]
@@ -121,18 +121,18 @@ def test_a_longer_or_shorter_nested_list_matches_if_kombo_documents_it(
         if record[shown] != old[shown]
     }
     assert changed
-    assert changed_since(client, model, since) == (changed if counts else set())
+    assert changed_since(client, model, since) == (changed if is_tracked else set())
     assert [record["changed_at"] for record in after] == [old["changed_at"] for old in before]
 
 
 @pytest.mark.parametrize("model", CORE_MODELS)
 def test_a_change_moves_changed_at_and_matches(client: Client, model: str) -> None:
     before = client.stored(model)
-    since = separate_moment(client)
+    since = time_between_changes(client)
     ids = client.sandbox.change(model, count=2, integration_id=client.integration_id)
     assert len(ids) == 2
     assert (
-        changed_since(client, model, since) == set(ids) == differing(before, client.stored(model))
+        changed_since(client, model, since) == set(ids) == changed_ids(before, client.stored(model))
     )
     assert all(client.record(model, id_)["changed_at"] > since for id_ in ids)
 
@@ -140,7 +140,7 @@ def test_a_change_moves_changed_at_and_matches(client: Client, model: str) -> No
 @pytest.mark.parametrize("model", CORE_MODELS)
 def test_a_nested_change_keeps_changed_at_and_matches(client: Client, model: str) -> None:
     before = {record["id"]: record["changed_at"] for record in client.stored(model)}
-    since = separate_moment(client)
+    since = time_between_changes(client)
     ids = client.sandbox.change_nested(model, count=2, integration_id=client.integration_id)
     assert len(ids) >= 2
     assert changed_since(client, model, since) == set(ids)
@@ -159,7 +159,7 @@ def test_a_nested_copy_is_never_stale(client: Client) -> None:
 def test_a_deleted_record_is_hidden_and_matches_with_include_deleted(
     client: Client, model: str
 ) -> None:
-    since = separate_moment(client)
+    since = time_between_changes(client)
     [id_] = client.sandbox.delete(model, integration_id=client.integration_id)
     assert id_ not in client.ids(model)
     assert client.ids(model, updated_after=since) == set()
@@ -172,7 +172,7 @@ def test_a_deleted_record_is_hidden_and_matches_with_include_deleted(
 @pytest.mark.parametrize("model", CORE_MODELS)
 def test_an_anonymized_record_keeps_only_its_id_and_two_times(client: Client, model: str) -> None:
     fields = client.stored(model)[0].keys()
-    since = separate_moment(client)
+    since = time_between_changes(client)
     [id_] = client.sandbox.anonymize(model, integration_id=client.integration_id)
     assert id_ not in client.ids(model)
     assert changed_since(client, model, since) == {id_}
@@ -195,16 +195,18 @@ def test_an_anonymized_record_keeps_the_time_of_its_deletion(client: Client) -> 
 
 def test_a_restored_record_is_listed_again(client: Client) -> None:
     ids = client.sandbox.delete("ats_offers", integration_id=client.integration_id)
-    since = separate_moment(client)
+    since = time_between_changes(client)
     assert client.sandbox.restore("ats_offers", ids=ids) == ids
     assert client.ids("ats_offers", updated_after=since) == set(ids)
     assert client.record("ats_offers", ids[0])["remote_deleted_at"] is None
 
 
 @pytest.mark.parametrize("model", CORE_MODELS)
-def test_a_forgotten_record_disappears_without_a_mark(client: Client, model: str) -> None:
+def test_a_forgotten_record_disappears_without_being_marked_as_deleted(
+    client: Client, model: str
+) -> None:
     every_id = client.ids(model, include_deleted="true")
-    since = separate_moment(client)
+    since = time_between_changes(client)
     [id_] = client.sandbox.forget(model, integration_id=client.integration_id)
     assert client.ids(model, include_deleted="true") == every_id - {id_}
     assert id_ not in {record["id"] for record in client.stored(model)}
@@ -212,7 +214,7 @@ def test_a_forgotten_record_disappears_without_a_mark(client: Client, model: str
     assert client.get(MODELS[model].path, ids=id_).status_code == 404
 
 
-def test_records_that_are_linked_to_a_forgotten_one_can_still_be_changed(client: Client) -> None:
+def test_records_linked_to_a_forgotten_one_can_still_be_changed(client: Client) -> None:
     offer = client.stored("ats_offers", include_deleted=False)[0]
     client.sandbox.forget("ats_applications", ids=[offer["application_id"]])
     client.sandbox.change("ats_offers", ids=[offer["id"]])
@@ -222,7 +224,7 @@ def test_records_that_are_linked_to_a_forgotten_one_can_still_be_changed(client:
     assert changed["changed_at"] > offer["changed_at"]
 
 
-def test_a_record_that_is_deleted_can_be_forgotten(client: Client) -> None:
+def test_a_deleted_record_can_be_forgotten(client: Client) -> None:
     ids = client.sandbox.delete("ats_offers", integration_id=client.integration_id)
     assert client.sandbox.forget("ats_offers", ids=ids) == ids
     assert ids[0] not in client.ids("ats_offers", include_deleted="true")
@@ -231,12 +233,12 @@ def test_a_record_that_is_deleted_can_be_forgotten(client: Client) -> None:
 
 
 @pytest.mark.parametrize("setting", ["disabled_models", "opted_out_models"])
-def test_records_of_a_model_that_is_switched_off_are_listed_as_deleted_for_14_days(
+def test_records_of_a_switched_off_model_are_listed_as_deleted_for_14_days(
     client: Client, setting: str
 ) -> None:
     every_id = client.ids("ats_offers", include_deleted="true")
     live = client.ids("ats_offers")
-    since = separate_moment(client)
+    since = time_between_changes(client)
     client.sandbox.call(
         "set_integration", integration_id=client.integration_id, **{setting: ["ats_offers"]}
     )
@@ -254,19 +256,19 @@ def test_records_of_a_model_that_is_switched_off_are_listed_as_deleted_for_14_da
 
 
 @pytest.mark.parametrize("days", [1, 20])
-def test_a_model_that_is_switched_on_again_has_its_records_again(client: Client, days: int) -> None:
+def test_a_model_that_is_switched_on_again_gets_its_records_back(client: Client, days: int) -> None:
     here = client.integration_id
     [deleted] = client.sandbox.delete("ats_offers", integration_id=here)
     live = client.ids("ats_offers")
     client.sandbox.set_integration(here, disabled_models=["ats_offers"])
     client.sandbox.advance(days * 86_400)
-    since = separate_moment(client)
+    since = time_between_changes(client)
     client.sandbox.set_integration(here, disabled_models=[])
     assert client.ids("ats_offers", updated_after=since) == live
     assert client.record("ats_offers", deleted)["remote_deleted_at"]
 
 
-def test_data_expires_until_the_next_sync(client: Client) -> None:
+def test_data_expired_at_is_returned_until_it_is_cleared(client: Client) -> None:
     def expired() -> object:
         [details] = client.sandbox.records("integrations", client.integration_id)
         return details["data_expired_at"]
@@ -288,7 +290,7 @@ def test_records_of_a_model_that_the_tool_lacks_are_not_listed(client: Client) -
 @pytest.mark.parametrize("model", CORE_MODELS)
 def test_an_added_record_is_linked_and_matches(client: Client, model: str) -> None:
     fields = client.stored(model)[0].keys()
-    since = separate_moment(client)
+    since = time_between_changes(client)
     ids = client.sandbox.add(model, 2, client.integration_id)
     assert client.ids(model, updated_after=since) == set(ids)
     record = client.record(model, ids[0])
@@ -315,12 +317,16 @@ def test_updated_after_in_another_format_is_rejected(client: Client, moment: str
 
 
 @pytest.mark.parametrize("model", CORE_MODELS)
-def test_seeded_records_match_by_the_changes_of_linked_records(client: Client, model: str) -> None:
+def test_seeded_records_match_if_linked_records_changed(client: Client, model: str) -> None:
     moments = {
         linked: {record["id"]: record["changed_at"] for record in client.stored(linked)}
-        for _, _, linked, _ in LINKED
+        for _, _, linked, _ in NESTED_RECORDS
     }
-    rows = [(path, moments[linked]) for its, path, linked, yes in LINKED if its == model and yes]
+    rows = [
+        (link.path, moments[link.linked])
+        for link in NESTED_RECORDS
+        if link.model == model and link.is_tracked
+    ]
     middle = sorted(record["changed_at"] for record in client.stored(model))[
         len(client.stored(model)) // 2
     ]
@@ -328,9 +334,7 @@ def test_seeded_records_match_by_the_changes_of_linked_records(client: Client, m
         record["id"]
         for record in client.stored(model)
         if record["changed_at"] >= middle
-        or any(
-            changed[id_] >= middle for path, changed in rows for id_ in shown_under(record, path)
-        )
+        or any(changed[id_] >= middle for path, changed in rows for id_ in nested_ids(record, path))
     }
     assert expected <= changed_since(client, model, middle)
     assert changed_since(client, model, "2100-01-01") == set()
@@ -343,7 +347,7 @@ def offer(client: Client) -> str:
 
 
 def test_a_record_can_be_patched_with_any_value(client: Client, offer: str) -> None:
-    since = separate_moment(client)
+    since = time_between_changes(client)
     odd = {"status": 7, "new_field": {"a": [1, None, "\ud83d"]}, "remote_id": None}
     client.sandbox.patch("ats_offers", offer, odd)
     [record] = client.read_all("ats_offers", updated_after=since)
@@ -361,7 +365,7 @@ def test_a_nested_copy_can_be_patched(client: Client, offer: str) -> None:
 
 
 def test_a_record_with_a_patched_changed_at_still_matches(client: Client, offer: str) -> None:
-    since = separate_moment(client)
+    since = time_between_changes(client)
     client.sandbox.patch("ats_offers", offer, {"changed_at": "2001-01-01T00:00:00.000Z"})
     [record] = client.read_all("ats_offers", updated_after=since)
     assert record["changed_at"] == "2001-01-01T00:00:00.000Z"
@@ -385,17 +389,17 @@ def test_a_raw_record_is_returned_unchanged(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("json_text", "sentence"), [("[]", "JSON object"), ("{", "Expecting"), ('{"id": 1}', "string")]
+    ("json_text", "message"), [("[]", "JSON object"), ("{", "Expecting"), ('{"id": 1}', "string")]
 )
 def test_a_raw_record_must_be_a_json_object_with_an_id(
-    client: Client, json_text: str, sentence: str
+    client: Client, json_text: str, message: str
 ) -> None:
-    with pytest.raises(SandboxError, match=sentence):
+    with pytest.raises(SandboxError, match=message):
         client.sandbox.put_raw("ats_offers", client.integration_id, json_text)
 
 
 @pytest.mark.parametrize(
-    ("operation", "arguments", "sentence"),
+    ("operation", "arguments", "message"),
     [
         ("change", {"model": "ats_nothing"}, "model: 'ats_nothing' is not one of"),
         ("change", {"model": "ats_offers", "count": 10_000}, "ats_offers: only"),
@@ -411,8 +415,8 @@ def test_a_raw_record_must_be_a_json_object_with_an_id(
         ("records", {"model": "ats_nothing"}, "there is no model ats_nothing"),
     ],
 )
-def test_an_operation_that_is_not_possible_is_rejected_with_a_sentence(
-    sandbox: Sandbox, operation: str, arguments: dict[str, Any], sentence: str
+def test_an_impossible_operation_is_rejected_with_a_message(
+    sandbox: Sandbox, operation: str, arguments: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(SandboxError, match=sentence):
+    with pytest.raises(SandboxError, match=message):
         getattr(sandbox, operation)(**arguments)

@@ -51,7 +51,7 @@ def error_of_serve(capfd: pytest.CaptureFixture[str], *options: str) -> str:
     return capfd.readouterr().err
 
 
-def test_serve_prints_url_key_and_integrations() -> None:
+def test_serve_prints_the_url_the_api_key_and_the_integrations() -> None:
     with serving("--api-key=ks_own") as (_, line):
         assert line.startswith("Kombo sandbox at http://127.0.0.1:")
         handle = Handle(line.split()[3].rstrip(","))
@@ -59,7 +59,7 @@ def test_serve_prints_url_key_and_integrations() -> None:
         assert Client(handle).get("/check-api-key").status_code == 200
 
 
-def test_serve_prints_json_and_writes_private_settings_for_the_tap(tmp_path: Path) -> None:
+def test_serve_prints_json_and_writes_a_private_config_file(tmp_path: Path) -> None:
     config = tmp_path / "config.json"
     config.write_text("longer than the settings" * 100)
     config.chmod(0o644)
@@ -79,7 +79,7 @@ def test_serve_prints_json_and_writes_private_settings_for_the_tap(tmp_path: Pat
         assert config.stat().st_mode & 0o777 == 0o600
 
 
-def test_serve_prints_settings_for_the_environment() -> None:
+def test_serve_prints_settings_as_export_lines() -> None:
     with serving("--env", "--integrations=2", "--api-key=a key'") as (process, line):
         assert process.stdout is not None
         exports = [line, process.stdout.readline(), process.stdout.readline()]
@@ -123,7 +123,7 @@ def test_the_control_api_accepts_the_host_of_serve() -> None:
 
 
 @pytest.mark.parametrize("package", ["msgspec", "httptools", "starlette", "uvicorn"])
-def test_a_missing_dependency_is_one_sentence(package: str) -> None:
+def test_a_missing_dependency_is_reported_in_one_line(package: str) -> None:
     script = (
         f"import sys; sys.modules[{package!r}] = None\n"
         "from kombo_sandbox.cli import main; sys.exit(main(['serve', '--port=0']))"
@@ -137,7 +137,7 @@ def test_a_missing_dependency_is_one_sentence(package: str) -> None:
     )
 
 
-def test_settings_that_cannot_be_written_are_one_sentence(
+def test_a_config_file_that_cannot_be_written_is_reported_in_one_line(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     config = tmp_path / "missing" / "config.json"
@@ -146,7 +146,7 @@ def test_settings_that_cannot_be_written_are_one_sentence(
     )
 
 
-def test_a_port_that_is_in_use_is_one_sentence(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use_is_reported_in_one_line(capfd: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as used:
         port = used.getsockname()[1]
         assert error_of_serve(capfd, f"--port={port}") == (
@@ -155,7 +155,7 @@ def test_a_port_that_is_in_use_is_one_sentence(capfd: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize(
-    ("option", "sentence"),
+    ("option", "message"),
     [
         ("--port=99999", "--port must be between 0 and 65535, not 99999"),
         ("--host=nobody.invalid", "cannot listen on nobody.invalid port 0: "),
@@ -166,11 +166,11 @@ def test_a_port_that_is_in_use_is_one_sentence(capfd: pytest.CaptureFixture[str]
         ("--rate-limit=-1", "the rate limit must be between 0 and 1,000,000,000"),
     ],
 )
-def test_an_option_that_is_not_valid_is_one_sentence(
-    option: str, sentence: str, capfd: pytest.CaptureFixture[str]
+def test_an_invalid_option_is_reported_in_one_line(
+    option: str, message: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     error = error_of_serve(capfd, option)
-    assert error.startswith(f"kombo-sandbox: {sentence}")
+    assert error.startswith(f"kombo-sandbox: {message}")
     assert error.count("\n") == 1
 
 
@@ -183,7 +183,7 @@ def test_a_data_file_that_is_not_sqlite_is_rejected(
     assert error.startswith(f"kombo-sandbox: {file} cannot be used for data")
 
 
-def test_a_data_file_that_was_not_filled_completely_is_rejected(
+def test_an_incomplete_data_file_is_rejected(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "data.sqlite"
@@ -306,7 +306,7 @@ def test_commands_print_the_state_and_advance_the_clock(
     assert json.loads(state)["integration_ids"] == sandbox.integration_ids
 
 
-def test_a_command_that_fails_prints_one_sentence(
+def test_a_failed_command_prints_one_line(
     sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["change", "ats_nothing", "--url", sandbox.url]) == 1

@@ -1,4 +1,4 @@
-"""The control API with arguments that are not valid, and with calls of other web pages."""
+"""The control API: invalid arguments, and calls from other web pages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kombo_sandbox import Sandbox
 CONTROL = {"X-Kombo-Sandbox": "control"}
 DEEP = '{"a":' * 2000 + "1" + "}" * 2000
 
-NOT_VALID: list[tuple[str, Any]] = [
+INVALID: list[tuple[str, Any]] = [
     ("advance", {}),
     ("advance", {"seconds": "60"}),
     ("advance", {"seconds": True}),
@@ -106,8 +106,8 @@ def server() -> Iterator[Sandbox]:
         yield sandbox
 
 
-@pytest.mark.parametrize(("operation", "arguments"), NOT_VALID)
-def test_arguments_that_are_not_valid_are_rejected_and_change_nothing(
+@pytest.mark.parametrize(("operation", "arguments"), INVALID)
+def test_invalid_arguments_are_rejected_and_change_nothing(
     server: Sandbox, operation: str, arguments: Any
 ) -> None:
     client = Client(server)
@@ -169,7 +169,7 @@ def test_a_rejected_state_does_not_change_the_integration(
     assert server.records("integrations") == before
 
 
-def test_integrations_can_be_added_at_the_first_and_last_day_of_the_clock() -> None:
+def test_integrations_can_be_added_on_the_first_and_last_day_of_the_clock() -> None:
     with Sandbox(integrations=0, clock="1970-01-02T00:00:00.000Z") as sandbox:
         for days in (0, 376_198):
             sandbox.advance(days * 86_400)

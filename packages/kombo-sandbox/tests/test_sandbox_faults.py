@@ -1,4 +1,4 @@
-"""Faults: responses, delays and connections that fail on purpose."""
+"""Faults: responses, delays and closed connections on request."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import requests
 from sandbox_client import INPUT_INVALID, Client, error
 
 
-def test_a_code_sets_its_usual_status_and_a_log_url(client: Client) -> None:
+def test_a_code_sets_its_default_status_and_a_log_url(client: Client) -> None:
     client.sandbox.fault("/ats/offers", code="INTEGRATION.QA_FAILED")
     response = client.get("/ats/offers")
     assert error(response) == (409, "INTEGRATION.QA_FAILED")
@@ -57,7 +57,7 @@ def test_a_fault_affects_only_its_path_and_integration(client: Client) -> None:
     assert other.get("/ats/offers").status_code == 200
 
 
-def test_a_fault_can_skip_requests_and_end(client: Client) -> None:
+def test_a_fault_can_skip_requests_and_stop_after_a_count(client: Client) -> None:
     client.sandbox.fault("/ats/offers", status=500, skip=2, count=2)
     client.get("/ats/jobs")
     statuses = [client.get("/ats/offers").status_code for _ in range(6)]

@@ -141,7 +141,7 @@ def test_a_filter_by_time_matches_exactly_the_records_in_the_period(
     assert 0 < len(expected) < len(live)
 
 
-def test_orders_match_by_the_time_they_were_created(categories: Categories) -> None:
+def test_created_after_matches_orders_by_their_creation_time(categories: Categories) -> None:
     client = categories.clients["ASSESSMENT"]
     past = client.read_all("assessment_orders", created_after="2000-01-01T00:00:00.000Z")
     assert past == client.stored("assessment_orders")
@@ -179,7 +179,7 @@ def test_an_id_of_another_integration_is_not_found(client: Client) -> None:
     assert other in response.json()["error"]["message"]
 
 
-def test_names_and_email_addresses_match_without_regard_to_case(client: Client) -> None:
+def test_names_and_email_addresses_match_case_insensitively(client: Client) -> None:
     [candidate] = client.sandbox.add("ats_candidates", 1, client.integration_id)
     addresses = [{"email_address": "Elodie@example.com", "type": "WORK"}]
     values = {"first_name": "Élodie", "email_addresses": addresses}

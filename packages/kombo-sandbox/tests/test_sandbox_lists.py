@@ -149,7 +149,7 @@ def test_each_order_sorts_as_its_name_says(client: Client) -> None:
 @pytest.mark.parametrize(
     ("order", "times"), [("latest change first", 0), ("latest change last", 2)]
 )
-def test_in_order_of_changes_a_change_moves_a_record_to_another_page(
+def test_in_orders_by_latest_change_a_change_moves_a_record_to_another_page(
     client: Client, order: str, times: int
 ) -> None:
     client.sandbox.set_listing(order=order)
@@ -160,7 +160,7 @@ def test_in_order_of_changes_a_change_moves_a_record_to_another_page(
     assert listed(client).count(moved) == times
 
 
-def test_a_cursor_keeps_the_order_in_which_it_was_issued(client: Client) -> None:
+def test_a_cursor_keeps_the_order_that_was_set_when_it_was_issued(client: Client) -> None:
     client.sandbox.set_listing(order="latest change last")
     before = listed(client)
     first = client.get("/ats/offers", page_size=9, include_deleted="true").json()["data"]
@@ -168,7 +168,7 @@ def test_a_cursor_keeps_the_order_in_which_it_was_issued(client: Client) -> None
     assert ids(first["results"]) + listed(client, cursor=first["next"]) == before
 
 
-def test_updated_after_includes_its_moment_unless_strict_is_set(client: Client) -> None:
+def test_updated_after_is_inclusive_unless_strict_is_set(client: Client) -> None:
     [id_] = client.sandbox.change("ats_offers", integration_id=client.integration_id)
     moment = client.record("ats_offers", id_)["changed_at"]
     assert listed(client, updated_after=moment) == [id_]

@@ -70,7 +70,9 @@ def test_packages_of_two_integrations_can_have_the_same_ids(categories: Categori
 
 
 @each_model
-def test_a_list_accepts_only_the_parameters_of_kombo(categories: Categories, model: Model) -> None:
+def test_a_list_accepts_only_the_parameters_that_kombo_documents(
+    categories: Categories, model: Model
+) -> None:
     assert {one.name for one in model.all_filters} == set(FILTERS[model.id])
     client = categories.clients[model.category]
     path = model.path.format(integration_id=client.integration_id)
@@ -171,7 +173,9 @@ def test_models_of_another_category_are_not_available(categories: Categories, mo
     assert error(response) == (400, "INTEGRATION.MODEL_NOT_AVAILABLE")
 
 
-def test_a_model_without_data_is_shown_in_the_details_and_rejected(categories: Categories) -> None:
+def test_an_unavailable_model_is_reported_in_the_details_and_rejected(
+    categories: Categories,
+) -> None:
     sandbox, reasons = categories.sandbox, set()
     for integration_id in sandbox.integration_ids:
         client = Client(sandbox, integration_id)
@@ -191,7 +195,7 @@ def test_a_model_without_data_is_shown_in_the_details_and_rejected(categories: C
     }
 
 
-def test_a_field_without_data_is_null(categories: Categories) -> None:
+def test_an_unavailable_field_is_null(categories: Categories) -> None:
     sandbox = categories.sandbox
     unavailable = [
         (integration_id, BY_KOMBO_NAME[model["id"]].id, field["id"])
@@ -206,7 +210,7 @@ def test_a_field_without_data_is_null(categories: Categories) -> None:
         assert {one[name] for one in sandbox.records(model_id, integration_id)} == {None}
 
 
-def test_the_details_call_groups_teams(categories: Categories) -> None:
+def test_the_details_name_groups_hris_teams(categories: Categories) -> None:
     models = {one["id"] for one in categories.clients["HRIS"].stored("integration_models")}
     assert "hris_teams" in models
     assert "hris_groups" not in models

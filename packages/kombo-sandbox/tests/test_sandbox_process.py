@@ -46,7 +46,7 @@ def test_the_option_latency_delays_each_request(tuned: Client) -> None:
     assert time.monotonic() - started >= 0.1
 
 
-def test_the_options_of_the_rate_limit_set_its_headers(tuned: Client) -> None:
+def test_the_rate_limit_options_set_the_headers(tuned: Client) -> None:
     headers = tuned.get("/ats/offers").headers
     assert headers["ratelimit-limit"] == "500"
     assert int(headers["ratelimit-reset"]) > 60
@@ -58,7 +58,7 @@ def test_the_option_cursor_lifetime_sets_when_cursors_expire(tuned: Client) -> N
     assert tuned.get("/ats/offers", cursor=cursor).status_code == 400
 
 
-def test_the_option_strict_excludes_the_moment_of_updated_after(tuned: Client) -> None:
+def test_the_option_strict_makes_updated_after_exclusive(tuned: Client) -> None:
     tuned.sandbox.advance(1)
     [id_] = tuned.sandbox.change("ats_offers", integration_id=tuned.integration_id)
     moment = tuned.record("ats_offers", id_)["changed_at"]
@@ -72,18 +72,18 @@ def test_the_option_gzip_compresses_responses(tuned: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "sentence"),
+    ("options", "message"),
     [
         ({"integrations": 3, "offers": [1, 2]}, "--offers has 2 numbers for 3 integrations"),
         ({"categories": ["CRM"]}, "--categories: 'CRM' is not one of ATS, HRIS, LMS, ASSESSMENT"),
     ],
 )
-def test_options_that_are_not_valid_are_rejected_with_a_sentence(
-    options: dict[str, object], sentence: str, capfd: pytest.CaptureFixture[str]
+def test_invalid_options_are_rejected_with_a_message(
+    options: dict[str, object], message: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SandboxError, match="did not start"):
         Sandbox(**options)  # type: ignore[arg-type]
-    assert capfd.readouterr().err == f"kombo-sandbox: {sentence}\n"
+    assert capfd.readouterr().err == f"kombo-sandbox: {message}\n"
 
 
 def test_a_restart_keeps_the_data_and_closes_open_requests() -> None:

@@ -1,4 +1,4 @@
-"""Operations that run while a client reads, and the reset to the initial state."""
+"""Operations scheduled during a read, and the reset to the initial state."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ def test_clear_schedule_removes_scheduled_operations_and_results(client: Client)
 
 
 @pytest.mark.parametrize(
-    ("operation", "before_request", "sentence"),
+    ("operation", "before_request", "message"),
     [("explode", 1, "there is no operation explode"), ("clock", 0, "before_request")],
 )
-def test_a_schedule_that_is_not_valid_is_rejected(
-    sandbox: Sandbox, operation: str, before_request: int, sentence: str
+def test_an_invalid_schedule_is_rejected(
+    sandbox: Sandbox, operation: str, before_request: int, message: str
 ) -> None:
-    with pytest.raises(SandboxError, match=sentence):
+    with pytest.raises(SandboxError, match=message):
         sandbox.schedule(operation, before_request=before_request)
 
 

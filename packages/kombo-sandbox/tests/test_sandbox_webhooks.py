@@ -102,7 +102,7 @@ def test_an_event_is_signed_with_the_secret(shared: Sandbox, receiver: Receiver)
     assert path == "/kombo?from=sandbox"
 
 
-def test_a_change_is_an_event_of_its_integration_and_model(
+def test_a_change_sends_an_event_with_its_integration_and_model(
     shared: Sandbox, receiver: Receiver
 ) -> None:
     ats, *_ = shared.integration_ids
@@ -167,7 +167,7 @@ def test_a_nested_change_names_the_linked_model(shared: Sandbox, receiver: Recei
     ("operation", "model"),
     [("forget", "ats_offers"), ("change", "assessment_orders"), ("change", "custom_fields")],
 )
-def test_changes_of_which_kombo_does_not_notify_send_no_event(
+def test_changes_that_kombo_does_not_report_send_no_event(
     shared: Sandbox, receiver: Receiver, operation: str, model: str
 ) -> None:
     getattr(shared, operation)(model)
@@ -175,7 +175,9 @@ def test_changes_of_which_kombo_does_not_notify_send_no_event(
     assert receiver.received == []
 
 
-def test_an_integration_is_created_and_deleted(shared: Sandbox, receiver: Receiver) -> None:
+def test_adding_and_removing_an_integration_sends_events(
+    shared: Sandbox, receiver: Receiver
+) -> None:
     integration_id = shared.add_integration("hibob", offers=0)
     shared.remove_integration(integration_id)
 
@@ -199,7 +201,9 @@ def test_an_integration_is_created_and_deleted(shared: Sandbox, receiver: Receiv
     assert deleted["data"] == created["data"]
 
 
-def test_a_changed_state_of_an_integration_is_an_event(shared: Sandbox, receiver: Receiver) -> None:
+def test_changing_the_state_of_an_integration_sends_an_event(
+    shared: Sandbox, receiver: Receiver
+) -> None:
     ats, *_ = shared.integration_ids
     shared.set_integration(ats, status="INVALID")
     shared.set_integration(ats, status="ACTIVE", setup_status="COMPLETED")
@@ -267,7 +271,7 @@ def test_a_receiver_that_hangs_does_not_hang_the_change(shared: Sandbox) -> None
     shared.set_webhook(None)
 
 
-def test_the_receiver_can_be_an_option() -> None:
+def test_the_receiver_can_be_set_as_an_option() -> None:
     with (
         receiving() as receiver,
         Sandbox(integrations=1, offers=5, webhook_url=receiver.url, webhook_secret="s") as sandbox,
