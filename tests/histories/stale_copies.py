@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import Any
 
-from kombo_sandbox.models import MODELS, Many, One
+from kombo_sandbox.models import MODELS, Nested, NestedObject
 
 Record = dict[str, Any]
 
@@ -32,11 +32,11 @@ def without_stale_copies(stream: str, record: Record, forgotten: Container[str])
     }
 
 
-def _fresh_values(node: One | Many, value: Any, forgotten: Container[str]) -> Any:
+def _fresh_values(node: Nested, value: Any, forgotten: Container[str]) -> Any:
     if value is None:
         return None
     own = node.shape.split()
-    if isinstance(node, One):
+    if isinstance(node, NestedObject):
         if value.get("id") in forgotten:
             return None
         return {name: value[name] for name in own} if node.tracks_changes else None

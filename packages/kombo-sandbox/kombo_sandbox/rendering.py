@@ -9,7 +9,7 @@ so they are never stale, and changing a linked record writes only that record.
 from collections.abc import Sequence
 from functools import cache
 
-from kombo_sandbox.models import FORGOTTEN, LIVE, MODELS, Model, Node, One
+from kombo_sandbox.models import FORGOTTEN, LIVE, MODELS, Model, Nested, NestedObject
 
 
 @cache
@@ -27,10 +27,10 @@ def record_json(model: Model) -> str:
     return f"CAST(ifnull(r.body, {complete}) AS BLOB)"
 
 
-def _nested(model: Model, node: Node, outer: str) -> str:
+def _nested(model: Model, node: Nested, outer: str) -> str:
     """Return the SQL for the JSON of a node in the row `outer`."""
     row = f"{outer}_{node.name}"
-    if isinstance(node, One):
+    if isinstance(node, NestedObject):
         target = MODELS[model.links[node.name]]
         # Deleted records stay nested, but forgotten ones do not.
         source = (
@@ -52,7 +52,7 @@ def _nested(model: Model, node: Node, outer: str) -> str:
     return f"'[' || ifnull((SELECT group_concat({record}, ',') FROM {source}), '') || ']'"
 
 
-def _object(model: Model, node: Node, row: str, more: Sequence[str] = ()) -> str:
+def _object(model: Model, node: Nested, row: str, more: Sequence[str] = ()) -> str:
     nested = [f"""'"{one.name}":' || {_nested(model, one, row)}""" for one in node.nested]
     parts = [*_properties(node.shape, row), *nested, *more]
     return "'{' || " + " || ',' || ".join(parts) + " || '}'"

@@ -9,7 +9,7 @@ itself, or of the nested records that its model tracks.
 from dataclasses import dataclass
 from functools import cache
 
-from kombo_sandbox.models import LIVE, MODELS, Many, Model, Node, One
+from kombo_sandbox.models import LIVE, MODELS, Model, Nested, NestedList, NestedObject
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def dependents(model: Model) -> tuple[Dependent, ...]:
     found = []
     for outer in MODELS.values():
         for node in outer.nested:
-            if isinstance(node, One):
+            if isinstance(node, NestedObject):
                 if outer.links[node.name] == model.id and node.tracks_changes:
                     found.append(Dependent(outer.id, f"{node.name} = :seq", True, True))
             elif node.model == model.id:
@@ -76,7 +76,7 @@ def initial_touched_at(model: Model) -> str | None:
         if node.tracks_changes:
             target, condition = _nested_rows(model, node, model.id)
             moments.append(f"SELECT max(written_at) FROM {target.id} t WHERE {condition}")
-        elif isinstance(node, Many) and node.tracks_members:
+        elif isinstance(node, NestedList) and node.tracks_members:
             condition = f"{node.link} = {model.id}.seq"
             moments.append(f"SELECT max(written_at) FROM {node.model} WHERE {condition}")
     if not moments:
@@ -87,9 +87,9 @@ def initial_touched_at(model: Model) -> str | None:
     )
 
 
-def _nested_rows(model: Model, node: Node, row: str) -> tuple[Model, str]:
+def _nested_rows(model: Model, node: Nested, row: str) -> tuple[Model, str]:
     """Return the model of a node, and the SQL condition for its rows `t` nested in `row`."""
-    if isinstance(node, One):
+    if isinstance(node, NestedObject):
         return MODELS[model.links[node.name]], f"t.seq = {row}.{node.name}"
     member = MODELS[node.model]
     if node.through is None:

@@ -12,7 +12,7 @@ from sandbox_client import INPUT_INVALID, Categories, Client, Record, error, ids
 
 import tap_kombo
 from kombo_sandbox.integrations import kombo_name
-from kombo_sandbox.models import CATEGORIES, MODELS, SERVED, Many, Model
+from kombo_sandbox.models import CATEGORIES, MODELS, SERVED, Model, NestedList
 
 FILTERS = json.loads((Path(tap_kombo.__file__).parent / "filters.json").read_text())
 BY_KOMBO_NAME = {kombo_name(model): model for model in SERVED}
@@ -161,7 +161,7 @@ def test_a_nested_change_matches_if_the_model_tracks_it(
 
 
 def _target(model: Model, node: Any) -> str:
-    if not isinstance(node, Many):
+    if not isinstance(node, NestedList):
         return model.links[node.name]
     return MODELS[node.model].links[node.through] if node.through else node.model
 

@@ -8,10 +8,10 @@ from kombo_sandbox.models.model import (
     FORGOTTEN,
     LIVE,
     Listing,
-    Many,
     Model,
-    Node,
-    One,
+    Nested,
+    NestedList,
+    NestedObject,
 )
 
 __all__ = [
@@ -23,10 +23,10 @@ __all__ = [
     "MODELS",
     "SERVED",
     "Listing",
-    "Many",
     "Model",
-    "Node",
-    "One",
+    "Nested",
+    "NestedList",
+    "NestedObject",
 ]
 
 MODELS: dict[str, Model] = {

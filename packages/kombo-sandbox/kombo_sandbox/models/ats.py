@@ -12,7 +12,7 @@ from kombo_sandbox.filters import (
     own,
     since,
 )
-from kombo_sandbox.models.model import ALL_EXTRAS, UNDATED, Many, Model, One
+from kombo_sandbox.models.model import ALL_EXTRAS, UNDATED, Model, NestedList, NestedObject
 
 _NAME = "id remote_id name"
 _STAGE = "id remote_id name index status custom_fields"
@@ -29,14 +29,14 @@ MODELS = (
         links={"contact": "ats_users"},
         changes=("description", "weekly_hours", "salary_amount_from", "salary_amount_to"),
         nested=(
-            Many(
+            NestedList(
                 "stages",
                 "ats_application_stages",
                 "job",
                 f"{_STAGE} remote_data",
                 tracks_members=True,
             ),
-            Many(
+            NestedList(
                 "screening_questions",
                 "ats_screening_questions",
                 "job",
@@ -44,7 +44,7 @@ MODELS = (
                 " precondition_question_id precondition_options",
                 tracks_members=True,
             ),
-            Many(
+            NestedList(
                 "job_postings",
                 "ats_job_postings",
                 "job",
@@ -52,7 +52,7 @@ MODELS = (
                 tracks_members=True,
                 tracks_changes=True,
             ),
-            Many(
+            NestedList(
                 "hiring_team",
                 "ats_hiring_team_members",
                 "job",
@@ -83,20 +83,20 @@ MODELS = (
         id="ats_candidates",
         changes=("last_name", "company", "title"),
         nested=(
-            Many(
+            NestedList(
                 "applications",
                 "ats_applications",
                 "candidate",
                 "id remote_id outcome rejection_reason_name rejected_at remote_url"
                 " changed_at remote_created_at remote_updated_at",
                 nested=(
-                    One("current_stage", _STAGE),
-                    One("job", _NAME),
+                    NestedObject("current_stage", _STAGE),
+                    NestedObject("job", _NAME),
                 ),
                 tracks_members=True,
                 tracks_changes=True,
             ),
-            Many(
+            NestedList(
                 "tags", "ats_candidate_tags", "candidate", _NAME, through="tag", tracks_members=True
             ),
         ),
@@ -127,15 +127,17 @@ MODELS = (
         },
         changes=("outcome", "rejection_reason_name", "rejected_at"),
         nested=(
-            One(
+            NestedObject(
                 "candidate",
                 f"{_CANDIDATE} phone_numbers social_media source remote_url",
-                nested=(Many("tags", "ats_candidate_tags", "candidate", _NAME, through="tag"),),
+                nested=(
+                    NestedList("tags", "ats_candidate_tags", "candidate", _NAME, through="tag"),
+                ),
                 tracks_changes=True,
             ),
-            One("current_stage", _STAGE, tracks_changes=True),
-            One("job", _NAME),
-            Many(
+            NestedObject("current_stage", _STAGE, tracks_changes=True),
+            NestedObject("job", _NAME),
+            NestedList(
                 "interviews",
                 "ats_interviews",
                 "application",
@@ -143,7 +145,7 @@ MODELS = (
                 tracks_members=True,
                 tracks_changes=True,
             ),
-            Many(
+            NestedList(
                 "offers",
                 "ats_offers",
                 "application",
@@ -171,12 +173,12 @@ MODELS = (
         links={"application": "ats_applications"},
         changes=("status", "employment_start_date"),
         nested=(
-            One(
+            NestedObject(
                 "application",
                 "",
                 nested=(
-                    One("candidate", _CANDIDATE),
-                    One("job", _NAME),
+                    NestedObject("candidate", _CANDIDATE),
+                    NestedObject("job", _NAME),
                 ),
                 tracks_changes=True,
             ),
@@ -197,15 +199,15 @@ MODELS = (
         changes=("starting_at", "ending_at", "canceled"),
         hidden=("candidate_id",),
         nested=(
-            Many(
+            NestedList(
                 "users", "ats_interviewers", "interview", _USER, through="user", tracks_members=True
             ),
-            One(
+            NestedObject(
                 "application",
                 "id remote_id outcome rejection_reason_name",
                 nested=(
-                    One("candidate", _CANDIDATE),
-                    One("job", _NAME),
+                    NestedObject("candidate", _CANDIDATE),
+                    NestedObject("job", _NAME),
                 ),
                 tracks_changes=True,
             ),
@@ -231,7 +233,7 @@ MODELS = (
         id="ats_notes",
         links={"application": "ats_applications", "author": "ats_users"},
         changes=("content_html",),
-        nested=(One("author", _USER),),
+        nested=(NestedObject("author", _USER),),
         filters=_OF_APPLICATION,
         extras=(),
         seeded_deleted=True,
@@ -240,7 +242,7 @@ MODELS = (
         id="ats_scorecards",
         links={"interview": "ats_interviews", "author": "ats_users"},
         changes=("responses",),
-        nested=(One("author", _USER),),
+        nested=(NestedObject("author", _USER),),
         filters=_OF_APPLICATION,
         extras=(),
         seeded_deleted=True,
@@ -258,7 +260,7 @@ MODELS = (
         changes=("first_name", "last_name", "email"),
         hidden=UNDATED,
         nested=(
-            Many(
+            NestedList(
                 "system_roles",
                 "ats_system_role_assignments",
                 "user",

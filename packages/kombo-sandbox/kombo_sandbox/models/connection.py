@@ -1,6 +1,6 @@
 """The models that integrations of every category have."""
 
-from kombo_sandbox.models.model import UNTRACKED, Listing, Model, One
+from kombo_sandbox.models.model import UNTRACKED, Listing, Model, NestedObject
 
 _DATA = b'{"results":[%(records)b],"next_cursor":%(next)b,"next":%(next)b}'
 
@@ -18,7 +18,7 @@ MODELS = (
         links={"integration_field": "integration_fields"},
         changes=("label", "description"),
         hidden=("integration_field_id", *UNTRACKED),
-        nested=(One("integration_field", "id key type label"),),
+        nested=(NestedObject("integration_field", "id key type label"),),
         id_filters=(),
         listing=Listing(max_page_size=250, tracks_changes=False, data=_DATA),
         extras=(),

@@ -22,9 +22,9 @@ from kombo_sandbox.models.model import (
     UNDATED,
     UNPAGED,
     UNTRACKED,
-    Many,
     Model,
-    One,
+    NestedList,
+    NestedObject,
 )
 
 _NAME = "id remote_id name"
@@ -57,7 +57,7 @@ MODELS = (
         changes=("last_name", "display_full_name", "job_title", "weekly_hours"),
         hidden=("remote_updated_at",),
         nested=(
-            Many(
+            NestedList(
                 "employments",
                 "hris_employments",
                 "employee",
@@ -68,7 +68,7 @@ MODELS = (
                 tracks_members=True,
                 tracks_changes=True,
             ),
-            Many(
+            NestedList(
                 "time_off_balances",
                 "hris_time_off_balances",
                 "employee",
@@ -77,13 +77,13 @@ MODELS = (
                 tracks_members=True,
                 tracks_changes=True,
             ),
-            One(
+            NestedObject(
                 "manager",
                 "first_name last_name display_full_name id employee_number"
                 " work_email remote_id employment_status termination_date",
                 tracks_changes=True,
             ),
-            Many(
+            NestedList(
                 "groups",
                 "hris_group_memberships",
                 "employee",
@@ -91,9 +91,9 @@ MODELS = (
                 through="to_group",
                 tracks_members=True,
             ),
-            One("legal_entity", "id remote_id name address", tracks_changes=True),
+            NestedObject("legal_entity", "id remote_id name address", tracks_changes=True),
             # Deprecated by Kombo; the same as `groups`.
-            Many(
+            NestedList(
                 "teams",
                 "hris_group_memberships",
                 "employee",
@@ -101,7 +101,7 @@ MODELS = (
                 through="to_group",
                 tracks_members=True,
             ),
-            One(
+            NestedObject(
                 "work_location",
                 "id remote_id name address type changed_at remote_deleted_at remote_data",
                 tracks_changes=True,
@@ -176,7 +176,7 @@ MODELS = (
             "type": "hris_absence_types",
         },
         changes=("start_date", "end_date", "amount", "status"),
-        nested=(One("type", _ABSENCE_TYPE, tracks_changes=True),),
+        nested=(NestedObject("type", _ABSENCE_TYPE, tracks_changes=True),),
         filters=(
             _ends_after("date_from"),
             _starts_before("date_until"),
@@ -192,7 +192,7 @@ MODELS = (
         links={"employee": "hris_employees", "type": "hris_absence_types"},
         changes=("balance", "used"),
         hidden=UNDATED,
-        nested=(One("type", _ABSENCE_TYPE, tracks_changes=True),),
+        nested=(NestedObject("type", _ABSENCE_TYPE, tracks_changes=True),),
         filters=(EMPLOYEE_ID,),
     ),
     Model(
@@ -230,9 +230,9 @@ MODELS = (
         changes=("summary_comment", "summary_rating"),
         hidden=("reviewee_id", "reviewer_id", "review_cycle_id", *UNDATED),
         nested=(
-            One("reviewee", _PERSON, tracks_changes=True),
-            One("reviewer", _PERSON, tracks_changes=True),
-            One(
+            NestedObject("reviewee", _PERSON, tracks_changes=True),
+            NestedObject("reviewer", _PERSON, tracks_changes=True),
+            NestedObject(
                 "review_cycle",
                 "id remote_id name review_period_start_date changed_at"
                 " remote_deleted_at remote_data",
@@ -270,7 +270,7 @@ MODELS = (
         links={"parent": "hris_staffing_entities"},
         changes=("name", "status", "number_of_openings"),
         nested=(
-            Many(
+            NestedList(
                 "locations",
                 "hris_staffing_locations",
                 "entity",
@@ -279,7 +279,7 @@ MODELS = (
                 tracks_members=True,
                 tracks_changes=True,
             ),
-            Many(
+            NestedList(
                 "legal_entities",
                 "hris_staffing_legal_entities",
                 "entity",
@@ -288,7 +288,7 @@ MODELS = (
                 tracks_members=True,
                 tracks_changes=True,
             ),
-            Many(
+            NestedList(
                 "groups",
                 "hris_staffing_groups",
                 "entity",
@@ -297,12 +297,12 @@ MODELS = (
                 tracks_members=True,
                 tracks_changes=True,
             ),
-            Many(
+            NestedList(
                 "skills",
                 "hris_staffing_skills",
                 "entity",
                 "skill_id expected_proficiency",
-                nested=(One("skill", "id remote_id name proficiency_scale"),),
+                nested=(NestedObject("skill", "id remote_id name proficiency_scale"),),
                 tracks_members=True,
                 tracks_changes=True,
             ),
@@ -330,9 +330,9 @@ MODELS = (
         changes=("totals",),
         hidden=("employee_id", "pay_run_id", *UNDATED),
         nested=(
-            One("employee", _PERSON),
-            One("pay_run", "id remote_id start_date end_date legal_entity_id"),
-            Many(
+            NestedObject("employee", _PERSON),
+            NestedObject("pay_run", "id remote_id start_date end_date legal_entity_id"),
+            NestedList(
                 "line_items",
                 "hris_payslip_line_items",
                 "payslip",

@@ -1,7 +1,7 @@
 """The models of learning management systems."""
 
 from kombo_sandbox.filters import among, by_ids, kombo_ids, lowered, own
-from kombo_sandbox.models.model import ALL_EXTRAS, Many, Model, One
+from kombo_sandbox.models.model import ALL_EXTRAS, Model, NestedList, NestedObject
 
 _NAME = "id remote_id name"
 _UPDATED = ("remote_updated_at",)
@@ -21,8 +21,8 @@ MODELS = (
         changes=("origin_id",),
         hidden=_UPDATED,
         nested=(
-            One("provider", _NAME),
-            Many(
+            NestedObject("provider", _NAME),
+            NestedList(
                 "revisions",
                 "lms_course_revisions",
                 "course",
@@ -30,12 +30,12 @@ MODELS = (
                 " remote_created_at remote_deleted_at changed_at custom_fields"
                 " integration_fields remote_data",
                 nested=(
-                    Many(
+                    NestedList(
                         "skill_assignments",
                         "lms_skill_assignments",
                         "revision",
                         "",
-                        nested=(One("skill", _NAME),),
+                        nested=(NestedObject("skill", _NAME),),
                     ),
                 ),
                 tracks_members=True,
@@ -51,11 +51,11 @@ MODELS = (
         changes=("status", "enrolled_at", "completed_at"),
         hidden=("remote_created_at", *_UPDATED),
         nested=(
-            One("user", "id remote_id first_name last_name work_email"),
-            One(
+            NestedObject("user", "id remote_id first_name last_name work_email"),
+            NestedObject(
                 "course_revision",
                 "id remote_id title",
-                nested=(One("course", "id remote_id"),),
+                nested=(NestedObject("course", "id remote_id"),),
             ),
         ),
         filters=(

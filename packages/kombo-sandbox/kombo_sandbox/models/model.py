@@ -18,7 +18,7 @@ still be changed"""
 
 
 @dataclass(frozen=True)
-class One:
+class NestedObject:
     """A nested object: the record that the link of the same name refers to.
 
     Attributes:
@@ -31,12 +31,12 @@ class One:
 
     name: str
     shape: str = ""
-    nested: tuple["Node", ...] = ()
+    nested: tuple["Nested", ...] = ()
     tracks_changes: bool = False
 
 
 @dataclass(frozen=True)
-class Many:
+class NestedList:
     """A nested list: the records of `model` whose `link` refers to the outer record.
 
     Attributes:
@@ -56,14 +56,14 @@ class Many:
     model: str
     link: str
     shape: str = ""
-    nested: tuple["Node", ...] = ()
+    nested: tuple["Nested", ...] = ()
     through: str | None = None
     own: str = ""
     tracks_members: bool = False
     tracks_changes: bool = False
 
 
-Node = One | Many
+Nested = NestedObject | NestedList
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ ALL_EXTRAS = ("custom_fields", "integration_fields", "remote_data")
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """One of Kombo's data models.
+    """NestedObject of Kombo's data models.
 
     Attributes:
         id: Kombo's name.
@@ -111,7 +111,7 @@ class Model:
     id: str
     changes: tuple[str, ...] = ()
     links: Mapping[str, str] = field(default_factory=dict)
-    nested: tuple[Node, ...] = ()
+    nested: tuple[Nested, ...] = ()
     hidden: tuple[str, ...] = ()
     id_filters: tuple[Filter, ...] = (IDS, REMOTE_IDS)
     filters: tuple[Filter, ...] = ()
