@@ -19,7 +19,7 @@ JSON = "application/json; charset=utf-8"
 
 
 class Kombo:
-    """The endpoints."""
+    """Kombo's endpoints."""
 
     def __init__(self, state: State) -> None:
         self._state = state

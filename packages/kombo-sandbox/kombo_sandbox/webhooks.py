@@ -70,9 +70,9 @@ class Webhooks:
         self._events.append(("integration-state-changed", data))
 
     async def send(self) -> None:
-        """Send the collected events, while other requests are handled.
+        """Send the collected events, without blocking other requests.
 
-        An event that is not delivered is reported on stderr, and not sent again.
+        An event that is not delivered is reported on stderr and not sent again.
         """
         if not (self._events or self._changed):
             return

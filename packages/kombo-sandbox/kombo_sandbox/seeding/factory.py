@@ -145,7 +145,7 @@ class RecordFactory:
     # Fields that exist in the customer's tool, and custom fields that are mapped to them in Kombo.
 
     def field_records(self) -> Iterator[Row]:
-        """Generate `integration_fields` and `custom_fields`, both used by records and unused."""
+        """Generate `integration_fields` and `custom_fields`, including some that are not used."""
         for model in SERVED:
             if model.category != self._tool.category or not model.has_custom_fields:
                 continue
