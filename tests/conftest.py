@@ -10,18 +10,18 @@ from kombo_sandbox import Sandbox
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Two more than there are cores, because many tests mostly wait."""
+    """Start two workers more than there are cores: many tests mostly wait."""
     return (os.cpu_count() or 1) + 2
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start with the slowest folders, so that no worker is left alone with one of them."""
+    """Run the slowest folders first, so that they do not finish last."""
     items.sort(key=lambda item: not item.nodeid.startswith(("tests/end_to_end", "tests/histories")))
 
 
 @pytest.fixture(name="quick_retries")
 def quick_retries_fixture() -> Iterator[None]:
-    """Pauses between retries are short."""
+    """Shorten the pauses between retries."""
     with quick_retries():
         yield
 
@@ -34,9 +34,9 @@ def shared_sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def sandbox(shared_sandbox: Sandbox) -> Sandbox:
-    """A sandbox with three integrations, without faults; tests may change its records."""
+    """A sandbox with three integrations; tests may change its records."""
     shared_sandbox.clear_faults()
     shared_sandbox.clear_requests()
-    # A lookback does not reach the changes of earlier tests.
+    # Keep the changes of earlier tests out of the lookback.
     shared_sandbox.advance(seconds=3600)
     return shared_sandbox

@@ -1,4 +1,4 @@
-"""Random JSON as records: what is emitted is valid against the SCHEMA, and nothing is lost."""
+"""Random JSON as records: the output is valid against the SCHEMA, and no value is lost."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_record_emitted_unchanged_equals_the_one_encoded_field_by_field(
 ) -> None:
     found = streams()[stream]
     encoder, _ = encoder_of(stream)
-    # Where something is deselected, no record is emitted unchanged; no record has this field.
+    # If any field is deselected, even one that no record has, records are encoded field by field.
     mask = SelectionMask({**found.mask, ("properties", "no such field"): False})
     by_field = RecordEncoder(stream, found.effective_schema, mask)
     page = data.draw(st.lists(complete_record(properties_of(stream)), min_size=1, max_size=3))

@@ -1,4 +1,4 @@
-"""The checks of a given catalog, without a run of the tap."""
+"""Checks of the catalog, without running the tap."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ DISCOVER = "Create a catalog with `tap-kombo --discover`."
 
 
 def apply(catalog: Any) -> TapKombo:
-    """Build the tap's streams by a catalog."""
+    """Build the tap's streams from a catalog."""
     tap = TapKombo(config={"api_key": "k", "integration_ids": ["a:b"]}, catalog=catalog)
     _ = tap.streams
     return tap
 
 
 def changed(change: Change) -> Content:
-    """Return the catalog of the tap, with another entry for offers."""
+    """Return the tap's catalog with a change to the entry of `ats_offers`."""
     catalog = catalog_with("ats_offers")
     change(next(entry for entry in catalog["streams"] if entry["tap_stream_id"] == "ats_offers"))
     return catalog
@@ -72,7 +72,7 @@ UNKNOWN = "there is no such field"
 METHOD = "the replication method is not supported. Use INCREMENTAL or FULL_TABLE."
 
 REJECTED: dict[str, tuple[Change, str, str]] = {
-    # mistake: the change of the entry, where the mistake is, what is wrong
+    # mistake: change to the entry, field named by the error, problem
     "no key": (without_field("id"), ".id", "the schema lacks this key field"),
     "no replication key": (
         without_field("changed_at"),
@@ -157,11 +157,15 @@ REJECTED: dict[str, tuple[Change, str, str]] = {
         "",
         "`selected` in the metadata of status is not true or false",
     ),
-    "method of databases": (with_method("LOG_BASED"), "", METHOD),
+    "log-based method": (with_method("LOG_BASED"), "", METHOD),
     "method in lower case": (with_method("incremental"), "", METHOD),
     "number as a method": (with_method(5), "", METHOD),
     "list as a method": (with_method(["FULL_TABLE"]), "", METHOD),
-    "method of the user": (with_method_in_metadata("replication-method", "LOG_BASED"), "", METHOD),
+    "method set by a user": (
+        with_method_in_metadata("replication-method", "LOG_BASED"),
+        "",
+        METHOD,
+    ),
     "forced method": (
         with_method_in_metadata("forced-replication-method", "LOG_BASED"),
         "",
@@ -197,7 +201,7 @@ def test_entry_that_cannot_be_honored_is_rejected(change: Change, field: str, pr
         "empty object",
         "tables",
         "streams as an object",
-        "names of streams",
+        "stream names",
         "no schema",
         "list",
         "false",
@@ -207,12 +211,12 @@ def test_entry_that_cannot_be_honored_is_rejected(change: Change, field: str, pr
         "field without a schema",
     ],
 )
-def test_other_json_is_rejected(content: object) -> None:
+def test_json_that_is_not_a_catalog_is_rejected(content: object) -> None:
     with pytest.raises(InputError, match=rf"^Catalog: .*{re.escape(DISCOVER)}$"):
         apply(content)
 
 
-def test_catalog_without_streams_does_not_select_all_of_them() -> None:
+def test_catalog_without_streams_is_rejected() -> None:
     with pytest.raises(InputError, match=r"^Catalog: there are no streams in it"):
         apply({"streams": []})
 

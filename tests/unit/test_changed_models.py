@@ -1,4 +1,4 @@
-"""The streams that a `data-changed` webhook concerns, without a run of the tap."""
+"""The streams to read after a `data-changed` webhook, without running the tap."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def config(**changed: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("model", get_args(client.Name))
-def test_each_model_of_webhooks_is_known(model: str) -> None:
-    integrations = config(changed_models={A: [model]})
+def test_each_webhook_model_is_known(model: str) -> None:
+    settings = config(changed_models={A: [model]})
 
-    assert list(changed_models.warnings(integrations)) == []
+    assert list(changed_models.warnings(settings)) == []
     assert streams_of(model)
 
 
@@ -47,15 +47,15 @@ def test_a_model_is_read_with_the_streams_that_it_is_nested_in(
 
 @pytest.mark.parametrize("model", sorted(STREAMS))
 def test_all_streams_with_tracked_copies_of_a_model_are_read(model: str) -> None:
-    """The sandbox has the tables of the `updated_after` descriptions, as a table of its own."""
+    """The sandbox has its own table of the copies that `updated_after` tracks."""
     assert streams_of(model) >= {model, *(one.model for one in dependents(MODELS[model]))}
 
 
-def test_each_row_has_streams_that_exist() -> None:
+def test_nested_models_map_to_existing_streams() -> None:
     assert {stream for streams in NESTED_IN.values() for stream in streams} <= STREAMS
 
 
-def test_an_unknown_model_means_its_category_and_one_warning() -> None:
+def test_an_unknown_model_selects_its_category_with_one_warning() -> None:
     unknown = config(changed_models={A: ["ats_surveys", "ats_jobs"], B: ["ats_surveys"]})
 
     [warning] = changed_models.warnings(unknown)
@@ -64,7 +64,7 @@ def test_an_unknown_model_means_its_category_and_one_warning() -> None:
     assert streams_of("ats_surveys") == {name for name in STREAMS if name.startswith("ats_")}
 
 
-def test_a_stream_without_a_webhook_is_not_known() -> None:
+def test_a_stream_without_a_webhook_is_an_unknown_model() -> None:
     [warning] = changed_models.warnings(config(changed_models={A: ["custom_fields"]}))
 
     assert "custom_fields" in warning

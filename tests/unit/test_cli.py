@@ -1,4 +1,4 @@
-"""Files and environment variables that the command is given, without a run of the tap."""
+"""The command's files and environment variables, without running the tap."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NEW = b'{"bookmarks": {"ats_offers": {}}}'
         OLD + b"\n" + NEW + b"\n\n",
         OLD + b"\n" + NEW + b"\n" + OLD[:20],
     ],
-    ids=["one", "one line", "lines", "lines of Windows", "an empty line", "a cut line at the end"],
+    ids=["one", "one line", "lines", "Windows", "empty last line", "truncated last line"],
 )
 @pytest.mark.parametrize("block", [1, 30, 40, 1 << 20])
 def test_last_complete_line_of_a_state_file_is_the_state(
@@ -50,7 +50,7 @@ def test_state_may_have_several_lines(monkeypatch: pytest.MonkeyPatch, block: in
 
 
 def test_state_file_is_read_from_its_end(tmp_path: Path) -> None:
-    """It has a line for each second of all runs so far, and the tap 200 MB of memory."""
+    """The file grows by about a line per second of each run, and may not fit into memory."""
     path = tmp_path / "states.jsonl"
     with path.open("wb") as file:
         file.truncate(1 << 34)
@@ -71,7 +71,7 @@ def test_state_file_is_read_from_its_end(tmp_path: Path) -> None:
         rb'{"\ud800": 1}',
         b"[" * 200_000,
     ],
-    ids=["empty", "cut", "with a secret", "UTF-16", "binary", "lone surrogate", "endless nesting"],
+    ids=["empty", "truncated", "secret", "UTF-16", "binary", "lone surrogate", "deep nesting"],
 )
 def test_file_must_be_json(text: bytes) -> None:
     with pytest.raises(InputError) as caught:

@@ -40,7 +40,7 @@ class FakeTime:
 
 
 class FakeStop(threading.Event):
-    """A run that does not stop. Waits for it take no real time."""
+    """A stop event whose waits advance the fake clock instead of sleeping."""
 
     def __init__(self, time: FakeTime) -> None:
         super().__init__()
@@ -75,12 +75,7 @@ def failure(status: int, code: str | None = None, **headers: str) -> Reply:
 
 
 class FakeServer:
-    """Replies to the client's requests, in their order.
-
-    Args:
-        time: The clock.
-        stop: The run.
-    """
+    """Replies to the client's requests in order, each after `seconds`."""
 
     def __init__(self, time: FakeTime, stop: FakeStop) -> None:
         self._time = time
@@ -150,7 +145,7 @@ class TestRetries:
         assert server.paths == ["/ats/offers"] * 4
 
     @TRANSIENT
-    def test_pauses_double_up_to_half_a_minute(self, server: FakeServer, reply: Reply) -> None:
+    def test_pauses_double_up_to_30_seconds(self, server: FakeServer, reply: Reply) -> None:
         server.replies = repeat(reply)
 
         error_of(client_of(server))
@@ -210,14 +205,14 @@ class TestRetries:
 
         assert server.paths == []
 
-    def test_a_first_response_without_a_clock_is_retried(self, server: FakeServer) -> None:
+    def test_a_first_response_without_a_date_is_retried(self, server: FakeServer) -> None:
         server.replies = chain([(200, {}, BODY)], repeat(SUCCESS))
 
         client_of(server).get(OFFERS, PAGES.decoder)
 
         assert server.paths == ["/ats/offers"] * 2
 
-    def test_kombos_time_is_requested_if_no_response_has_had_a_clock(
+    def test_kombos_time_is_requested_if_no_response_had_a_date(
         self, server: FakeServer, time: FakeTime
     ) -> None:
         server.check_replies = chain([(200, {}, BODY), (503, {}, b"")], repeat(SUCCESS))
@@ -231,7 +226,7 @@ class TestRetries:
 
 
 class TestOutage:
-    def test_it_is_an_error_of_the_run_if_the_api_key_cannot_be_checked_either(
+    def test_an_outage_ends_the_run_if_the_check_of_the_api_key_fails_too(
         self, server: FakeServer
     ) -> None:
         server.replies = repeat(NO_CONNECTION)
@@ -243,7 +238,7 @@ class TestOutage:
         assert error.status == 502
         assert server.paths.count("/check-api-key") == 1
 
-    def test_it_is_an_error_of_the_read_if_the_api_key_can_be_checked(
+    def test_an_outage_fails_only_the_read_if_the_check_of_the_api_key_succeeds(
         self, server: FakeServer
     ) -> None:
         server.replies = repeat(failure(503))
@@ -285,7 +280,7 @@ class TestOutage:
 
         assert server.paths == ["/check-api-key"]
 
-    def test_a_rejected_api_key_is_an_error_of_the_run(self, server: FakeServer) -> None:
+    def test_a_rejected_api_key_ends_the_run(self, server: FakeServer) -> None:
         server.check_replies = repeat(failure(401, "PLATFORM.AUTHENTICATION_INVALID"))
 
         with pytest.raises(KomboError) as caught:
@@ -317,7 +312,7 @@ class TestWaitsForLimits:
 
     @pytest.mark.parametrize("code", ["PLATFORM.RATE_LIMIT_EXCEEDED", "REMOTE.RATE_LIMIT_EXCEEDED"])
     @pytest.mark.parametrize("seconds", ["", "0", "0.05", "-5", "Sun, 01 Mar 2020 12:00:00 GMT"])
-    def test_a_limit_of_unknown_length_has_growing_pauses(
+    def test_a_limit_of_unknown_length_is_retried_with_growing_pauses(
         self, server: FakeServer, code: str, seconds: str
     ) -> None:
         server.replies = chain([failure(429, code, Retry_After=seconds)] * 6, repeat(SUCCESS))
@@ -337,7 +332,7 @@ class TestWaitsForLimits:
         assert server.stop.waits == []
         assert all(error.rule is errors.KEY_LIMIT for error in errors_of_reads)
 
-    def test_the_last_allowed_request_holds_the_next_one_back(self, server: FakeServer) -> None:
+    def test_the_request_after_the_last_allowed_one_waits(self, server: FakeServer) -> None:
         headers = {**DATE, "ratelimit-remaining": "0", "ratelimit-reset": "7"}
         server.replies = chain([(200, headers, BODY)], repeat(SUCCESS))
         client = client_of(server)
@@ -356,10 +351,10 @@ class TestRateLimit:
     def sleeps(time: FakeTime) -> Callable[[float, KomboError], None]:
         return lambda seconds, _: time.advance(seconds)
 
-    def test_it_is_open_at_first(self, time: FakeTime) -> None:
+    def test_a_new_limit_is_open(self, time: FakeTime) -> None:
         assert RateLimit().wait(300, self.sleeps(time)) == 0
 
-    def test_it_opens_after_the_seconds_for_which_it_was_closed(self, time: FakeTime) -> None:
+    def test_a_closed_limit_opens_after_its_seconds(self, time: FakeTime) -> None:
         limit = RateLimit()
         limit.close(5, self.ERROR)
         time.advance(2)
@@ -367,7 +362,7 @@ class TestRateLimit:
         assert limit.wait(300, self.sleeps(time)) == 3
         assert limit.wait(300, self.sleeps(time)) == 0
 
-    def test_a_shorter_time_does_not_open_it_earlier(self, time: FakeTime) -> None:
+    def test_a_shorter_time_does_not_open_a_limit_earlier(self, time: FakeTime) -> None:
         limit = RateLimit()
         limit.close(5, self.ERROR)
         limit.close(1, self.ERROR)
@@ -385,7 +380,7 @@ class TestRateLimit:
         assert caught.value is self.ERROR
         assert time.now == before
 
-    def test_a_limit_that_is_closed_again_meanwhile_is_waited_out(self, time: FakeTime) -> None:
+    def test_a_limit_closed_again_during_the_wait_is_waited_out(self, time: FakeTime) -> None:
         limit = RateLimit()
         limit.close(5, self.ERROR)
         again = iter([3.0])
@@ -397,7 +392,7 @@ class TestRateLimit:
 
         assert limit.wait(300, sleep) == 8
 
-    def test_a_limit_that_is_closed_again_and_again_is_an_error(self, time: FakeTime) -> None:
+    def test_a_limit_that_keeps_closing_is_an_error(self, time: FakeTime) -> None:
         limit = RateLimit()
         limit.close(5, self.ERROR)
 
@@ -417,7 +412,7 @@ def times(clock: KomboClock, date: datetime | None, seconds: float = 0) -> tuple
 
 class TestKomboClock:
     @pytest.mark.usefixtures("time")
-    def test_it_is_not_known_before_the_first_response(self) -> None:
+    def test_the_time_is_unknown_before_the_first_response(self) -> None:
         clock = KomboClock()
 
         assert clock.now() is None
@@ -442,7 +437,7 @@ class TestKomboClock:
 
     @pytest.mark.usefixtures("time")
     @pytest.mark.parametrize("minutes", [(0, 5), (5, 0)])
-    def test_of_two_clocks_the_one_behind_dates_requests(self, minutes: tuple[int, int]) -> None:
+    def test_the_earlier_of_two_clocks_dates_requests(self, minutes: tuple[int, int]) -> None:
         clock = KomboClock()
 
         for ahead in minutes:
@@ -452,8 +447,8 @@ class TestKomboClock:
         assert clock.now() == NOON
 
     @pytest.mark.usefixtures("time")
-    def test_of_two_clocks_the_one_ahead_dates_its_response(self) -> None:
-        """So that `_sdc_extracted_at` is never before the start of the read."""
+    def test_the_later_of_two_clocks_dates_its_own_response(self) -> None:
+        """`_sdc_extracted_at` must not be before the start of the read."""
         clock = KomboClock()
         clock.times(NOON, 0)
 
@@ -473,10 +468,10 @@ class TestKomboClock:
 
     @pytest.mark.usefixtures("time")
     @pytest.mark.parametrize("days", [(0, 30), (30, 0)])
-    def test_of_two_clocks_that_differ_by_days_the_one_ahead_is_kombos_time(
+    def test_the_later_of_two_clocks_that_differ_by_days_is_kombos_time(
         self, days: tuple[int, int]
     ) -> None:
-        """So no state is taken for younger than it is. Requests are dated by the one behind."""
+        """Otherwise, an old state could seem recent. The earlier clock dates requests."""
         clock = KomboClock()
 
         for ahead in days:
@@ -485,7 +480,7 @@ class TestKomboClock:
         assert clock.now() == NOON + timedelta(days=30)
         assert sent == NOON
 
-    def test_a_clock_that_is_years_behind_dates_its_own_response_only(self, time: FakeTime) -> None:
+    def test_a_clock_years_behind_only_dates_its_own_response(self, time: FakeTime) -> None:
         clock = KomboClock()
         clock.times(NOON, 0)
 

@@ -1,4 +1,4 @@
-"""The comparison of a table with Kombo finds every kind of difference."""
+"""The comparison of a table with Kombo's records finds every difference."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ RECORD = {
 }
 ROW = {
     "id": "a",
-    "at": datetime(2026, 1, 31, 2, 0, 0, 123000),  # noqa: DTZ001  # as columns without zone are
+    "at": datetime(2026, 1, 31, 2, 0, 0, 123000),  # noqa: DTZ001  # columns have no time zone
     "on": date(2026, 1, 31),
     "amount": Decimal("0.1"),
     "flag": True,

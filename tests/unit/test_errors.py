@@ -1,4 +1,4 @@
-"""The tables of errors, and the sentences about them."""
+"""The tables of error rules, and the messages of errors."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_every_documented_code_has_a_rule() -> None:
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_every_rule_gives_advice(rule: Rule) -> None:
+def test_every_rule_has_advice(rule: Rule) -> None:
     assert rule.advice.endswith(".")
     assert rule.advice[0].isupper()
 
@@ -54,7 +54,7 @@ def test_failures_that_are_retried_are_transient(rule: Rule) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 400, 404, 429, 500])
-def test_a_code_decides_whatever_the_status(status: int) -> None:
+def test_a_code_takes_precedence_over_the_status(status: int) -> None:
     assert rule_for(status, "INTEGRATION.INACTIVE").action is Action.SKIP
     assert rule_for(status, "PLATFORM.INVENTED_LATER") is errors.UNKNOWN_CODE
 
@@ -83,11 +83,11 @@ def test_without_a_code_the_status_decides(status: int, action: Action, scope: S
 
 
 @pytest.mark.parametrize("status", [400, 413, 414, 431])
-def test_long_filters_are_named_where_the_request_is_too_long(status: int) -> None:
+def test_advice_for_a_request_that_is_too_long_mentions_filters(status: int) -> None:
     assert "`filters`" in rule_for(status, None).advice
 
 
-def test_an_error_states_code_status_log_url_and_advice() -> None:
+def test_a_message_has_code_status_log_url_and_advice() -> None:
     rule = rule_for(403, "INTEGRATION.PERMISSION_MISSING")
 
     error = KomboError(rule, status=403, code="INTEGRATION.PERMISSION_MISSING", log_url=LOG_URL)
@@ -95,7 +95,7 @@ def test_an_error_states_code_status_log_url_and_advice() -> None:
     assert str(error) == f"INTEGRATION.PERMISSION_MISSING (HTTP 403, {LOG_URL}). {rule.advice}"
 
 
-def test_an_error_without_a_response_states_its_problem_and_advice() -> None:
+def test_a_message_without_a_response_has_problem_and_advice() -> None:
     error = KomboError(errors.NO_CONNECTION, "No connection to api.kombo.dev")
 
     assert str(error) == f"No connection to api.kombo.dev. {errors.NO_CONNECTION.advice}"
@@ -104,7 +104,7 @@ def test_an_error_without_a_response_states_its_problem_and_advice() -> None:
 @pytest.mark.parametrize(
     "code", ["", "Ada Lovelace", "PLATFORM", "PLATFORM.ada", "platform.limit", "A.B C", "A.B\nC"]
 )
-def test_a_code_in_another_format_is_not_stated(code: str) -> None:
+def test_a_code_in_another_format_is_omitted(code: str) -> None:
     error = KomboError(errors.UNKNOWN_CODE, status=500, code=code)
 
     assert error.code is None
@@ -127,7 +127,7 @@ def test_a_code_in_another_format_is_not_stated(code: str) -> None:
         "https://app.kombo.dev/logs\nERROR | Could not read personio:x (ats_offers)",
     ],
 )
-def test_a_log_url_in_another_format_is_not_stated(log_url: str) -> None:
+def test_a_log_url_in_another_format_is_omitted(log_url: str) -> None:
     error = KomboError(errors.UNKNOWN_CODE, status=500, log_url=log_url)
 
     assert error.log_url is None
@@ -135,20 +135,20 @@ def test_a_log_url_in_another_format_is_not_stated(log_url: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["kombo.dev", "app.kombo.dev", "app.us.kombo.dev"])
-def test_a_log_url_of_kombo_is_stated(host: str) -> None:
+def test_a_log_url_of_kombo_is_included(host: str) -> None:
     assert f"https://{host}/logs" in str(
         KomboError(errors.UNKNOWN_CODE, log_url=f"https://{host}/logs")
     )
 
 
-def test_an_error_of_the_run_has_the_same_sentence() -> None:
+def test_an_error_of_the_run_has_the_same_message() -> None:
     error = KomboError(errors.SERVER_ERROR, status=503, log_url=LOG_URL)
 
     assert str(error.for_run()) == str(error)
     assert error.for_run().rule.scope is Scope.RUN
 
 
-def test_a_bug_is_described_by_its_place_without_its_values() -> None:
+def test_a_bug_is_reported_with_its_location_but_without_values() -> None:
     try:
         int("Ada Lovelace")
     except ValueError as bug:

@@ -79,7 +79,7 @@ def test_other_field_needs_no_class(path: str) -> None:
     assert list(unclassified(path, TEXT)) == []
 
 
-def test_every_name_in_the_table_fits_a_field() -> None:
+def test_every_name_in_the_table_matches_a_field() -> None:
     assert {masking.rule_for(path) for path in FIELDS} >= masking.CLASS_OF.keys()
 
 
@@ -105,7 +105,7 @@ def test_keys_have_no_class() -> None:
     assert [path for path in FIELDS if path.split(".")[1] in keys and masking.rule_for(path)] == []
 
 
-def test_longest_name_decides() -> None:
+def test_longest_matching_name_applies() -> None:
     assert masking.rule_for("ats_candidates.title") == "ats_candidates.title"
     assert masking.rule_for("ats_jobs.job_postings[].title") is None
     assert masking.rule_for("hris_employees.manager.work_email") == "work_email"
@@ -124,7 +124,7 @@ def test_preset_has_the_maps_of_the_named_classes() -> None:
     }
 
 
-def test_nested_fields_keep_the_declared_ones_beside_them() -> None:
+def test_masking_a_nested_field_keeps_its_declared_siblings() -> None:
     maps = masking.preset(["names"])["stream_maps"]["ats_notes"]
 
     assert maps == {

@@ -139,10 +139,10 @@ def test_cursors_in_a_loop_are_an_error(length: int, prefix: list[str]) -> None:
 
 
 class ClientOfEmptyPages(FakeClient):
-    """Returns ever new cursors, and a record at some of them.
+    """Returns a new cursor with every page, and a record on a few of them.
 
     Args:
-        records: How many pages have passed where there is a record.
+        records: The numbers of the pages with a record.
     """
 
     def __init__(self, *records: int) -> None:
@@ -200,7 +200,7 @@ def test_a_rejected_first_page_is_not_requested_again() -> None:
     assert client.cursors == [None]
 
 
-def test_a_read_that_restarts_has_a_new_start() -> None:
+def test_a_restarted_read_has_a_new_start() -> None:
     client = FakeClient({None: None, "expired": REJECTED})
 
     [page] = read(client, start=interrupted_before("expired"))
@@ -210,7 +210,7 @@ def test_a_read_that_restarts_has_a_new_start() -> None:
 
 
 def test_an_interrupted_read_resumes_at_its_cursor_with_its_start() -> None:
-    """Its last page is not its end: the changes since its start are still to be read."""
+    """The last page does not end the read: changes since its start are read next."""
     client = FakeClient({"b": "c", "c": None})
 
     pages = read(client, start=interrupted_before("b"))

@@ -1,4 +1,4 @@
-"""Each field of each stream can be deselected, at any depth, also inside lists."""
+"""Each field of each stream can be deselected, at any depth and inside lists."""
 
 from __future__ import annotations
 

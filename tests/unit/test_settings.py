@@ -1,4 +1,4 @@
-"""The checks of the settings, without a run of the tap."""
+"""Checks of the settings, without running the tap."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tap_kombo.tap import STREAMS, TapKombo
 
 TapKombo.append_builtin_config(TapKombo.config_jsonschema)
 SCHEMA = TapKombo.config_jsonschema
-"""The schema of the tap's settings and of the SDK's."""
+"""The schema of the tap's and the SDK's settings"""
 
 VALID: dict[str, Any] = {"api_key": "ks_dev_1", "integration_ids": ["personio:B1hu5NGyhdjS"]}
 SECRET = "ks_prod_4711"
@@ -67,7 +67,7 @@ def test_required_setting_must_be_present(name: str) -> None:
 WHOLE_NUMBER = "Use a whole number from"
 HTTP_ONLY_ON_LOOPBACK = "Plain `http` is only accepted for loopback addresses"
 INVALID: list[tuple[str, Any, str, str]] = [
-    # setting, value, where the mistake is, what to write instead
+    # setting, value, path in the error, advice
     ("api_key", "ks dev", "api_key", "ks_prod_"),
     ("api_key", "ks_dev\n", "api_key", "ks_prod_"),
     ("api_key", "", "api_key", "ks_prod_"),
@@ -157,7 +157,7 @@ def test_invalid_value_is_rejected_with_advice(
     assert advice in sentence
 
 
-def test_each_mistake_has_a_sentence_of_its_own() -> None:
+def test_each_mistake_has_its_own_sentence() -> None:
     first, second = check(region="de", page_size=0)
 
     assert first.startswith("`region`")
@@ -181,7 +181,7 @@ def test_values_are_not_printed_for_filters_that_do_not_exist() -> None:
     assert SECRET not in sentence
 
 
-def test_mistake_beside_20_000_integrations_is_found() -> None:
+def test_mistake_is_found_despite_20_000_integrations() -> None:
     """A check that compares all integrations with each other would exceed the test's timeout."""
     integration_ids = [f"personio:{number:024}" for number in range(20_000)]
 

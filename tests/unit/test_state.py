@@ -1,4 +1,4 @@
-"""Where reads start, by a state and Kombo's clock; without a run of the tap."""
+"""Where reads start, given a state and Kombo's clock, without running the tap."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def state_of(*partitions: dict[str, Any]) -> dict[str, Any]:
 
 
 def left_out(*deselected: str, **params: str) -> LeftOut:
-    """Build what a run leaves out that deselects these fields, with these query parameters."""
+    """Return the `LeftOut` of a run with these deselected fields and parameters."""
     mask = SelectionMask({(): True})
     for path in deselected:
         mask[tuple(step for name in path.split(".") for step in ("properties", name))] = False
@@ -123,7 +123,9 @@ def test_earliest_of_duplicate_bookmarks_is_used() -> None:
 # Kombo keeps deleted records for 14 days
 
 
-@pytest.mark.parametrize("start_date", [None, NOW - timedelta(days=300)], ids=["no", "an early"])
+@pytest.mark.parametrize(
+    "start_date", [None, NOW - timedelta(days=300)], ids=["no start_date", "early start_date"]
+)
 def test_read_after_more_than_14_days_is_complete(
     start_date: datetime | None, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -142,7 +144,7 @@ def test_bookmark_of_13_9_days_ago_is_used(caplog: pytest.LogCaptureFixture) -> 
     assert caplog.messages == []
 
 
-def test_bookmark_stays_the_minimum_of_the_next_one_after_14_days() -> None:
+def test_bookmark_is_the_minimum_of_the_next_one_even_after_14_days() -> None:
     bookmark = NOW - timedelta(days=20)
 
     assert start_of(partition(INTEGRATION, bookmark)).bookmark == bookmark
@@ -157,7 +159,7 @@ def test_bookmark_stays_the_minimum_of_the_next_one_after_14_days() -> None:
     ],
     ids=["after 14 days", "other filters", "data that is valid again"],
 )
-def test_start_date_after_the_last_read_leaves_no_changes_out(
+def test_start_date_after_the_last_read_skips_no_changes(
     age: timedelta, more: dict[str, Any]
 ) -> None:
     last = NOW - age
@@ -167,7 +169,7 @@ def test_start_date_after_the_last_read_leaves_no_changes_out(
     assert start.since == last
 
 
-def test_start_date_after_the_last_read_leaves_no_changes_out_of_a_refresh() -> None:
+def test_refresh_with_start_date_after_the_last_read_skips_no_changes() -> None:
     last = NOW - timedelta(days=3)
     state = State(
         state_of(partition(INTEGRATION, last)),
@@ -283,7 +285,14 @@ def test_complete_read_after_14_days_resumes_too() -> None:
         ([partition(INTEGRATION, NOW - timedelta(days=14.1))], False),
         ([partition(INTEGRATION, None, resume=resume_point(YESTERDAY, None))], True),
     ],
-    ids=["nothing", "another integration", "full table", "yesterday", "too long ago", "cut off"],
+    ids=[
+        "nothing",
+        "another integration",
+        "full table",
+        "yesterday",
+        "too long ago",
+        "interrupted",
+    ],
 )
 def test_stream_was_read_if_its_deletions_are_still_kept(
     given: list[dict[str, Any]], *, expected: bool
@@ -327,7 +336,7 @@ NARROW = left_out("status", "application.candidate")
 
 
 def after(run: LeftOut, start_date: datetime | None = None) -> dict[str, Any]:
-    """Return the partition that a complete first read leaves, with a bookmark of yesterday."""
+    """Return the partition after a complete first read that started yesterday."""
     state = make_state({}, run=run, start_date=start_date)
     start = state.starts(INTEGRATION, ["ats_offers"], YESTERDAY)["ats_offers"]
     state.page_written(page_of(start, YESTERDAY))
@@ -358,7 +367,7 @@ def page_of(start: Start, started: datetime, cursor: str | None = None) -> Page:
     ],
     ids=["other filters", "no filters", "all fields", "one field", "part of a field"],
 )
-def test_read_is_complete_if_something_is_wanted_that_was_left_out(
+def test_read_is_complete_if_the_run_wants_more_than_earlier_ones(
     earlier: LeftOut, run: LeftOut, caplog: pytest.LogCaptureFixture
 ) -> None:
     start = start_of(after(earlier), run=run)
@@ -412,7 +421,7 @@ def test_pages_without_a_field_that_is_wanted_now_are_read_again() -> None:
     assert start_of(given).resume is None
 
 
-def test_many_partitions_are_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_many_partitions_cause_one_warning(caplog: pytest.LogCaptureFixture) -> None:
     given = [after(FILTERED) | {"context": {"integration_id": f"personio:{n}"}} for n in range(3)]
     state = make_state(state_of(*given))
 
@@ -422,7 +431,7 @@ def test_many_partitions_are_warned_of_once(caplog: pytest.LogCaptureFixture) ->
     assert len(caplog.messages) == 1
 
 
-def test_state_holds_no_filters_and_no_names_of_fields() -> None:
+def test_state_contains_no_filters_and_no_field_names() -> None:
     text = str(after(left_out("status", email="ada@example.com")))
 
     assert "ada" not in text

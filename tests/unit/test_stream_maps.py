@@ -1,4 +1,4 @@
-"""The checks of the setting `stream_maps`, without a run of the tap."""
+"""Checks of the `stream_maps` setting, without running the tap."""
 
 from __future__ import annotations
 
@@ -121,14 +121,14 @@ def test_expression_with_existing_functions_is_accepted(expression: str) -> None
     [
         (
             {"ats_jobs": {"__alias__": "x"}, "ats_tags": {"__alias__": "x"}},
-            "jobs and ats_tags",
+            "ats_jobs and ats_tags",
             "x",
         ),
-        ({"ats_*": {"__alias__": "x"}}, "application_stages and ats_applications", "x"),
-        ({"x": {"__source__": "ats_*"}}, "application_stages and ats_applications", "x"),
-        ({"ats_jobs": {"__alias__": "ats_tags"}}, "jobs and ats_tags", "ats_tags"),
-        ({"ats_tags": {"__source__": "ats_jobs"}}, "jobs and ats_tags", "ats_tags"),
-        ({"ats_jobs": {"__source__": "ats_jobs"}}, "jobs and ats_jobs", "ats_jobs"),
+        ({"ats_*": {"__alias__": "x"}}, "ats_application_stages and ats_applications", "x"),
+        ({"x": {"__source__": "ats_*"}}, "ats_application_stages and ats_applications", "x"),
+        ({"ats_jobs": {"__alias__": "ats_tags"}}, "ats_jobs and ats_tags", "ats_tags"),
+        ({"ats_tags": {"__source__": "ats_jobs"}}, "ats_jobs and ats_tags", "ats_tags"),
+        ({"ats_jobs": {"__source__": "ats_jobs"}}, "ats_jobs and ats_jobs", "ats_jobs"),
     ],
     ids=repr,
 )
@@ -138,7 +138,7 @@ def test_two_streams_must_not_have_the_same_name(
     with pytest.raises(InputError) as caught:
         TapKombo(config={"api_key": "ks_dev_1", "integration_ids": ["a:b"], "stream_maps": maps})
 
-    assert f"ats_{sources} would both be emitted as {name}." in str(caught.value)
+    assert f"{sources} would both be emitted as {name}." in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_flattened_object_that_is_null_has_all_columns() -> None:
     assert record == {"id": "1", "address__city": None}
 
 
-def test_undeclared_nested_field_is_kept_beside_the_other_additional_fields() -> None:
+def test_undeclared_nested_field_is_added_to_the_additional_fields() -> None:
     properties = {"id": NULLABLE_TEXT, "additional_fields": NULLABLE_TEXT}
     flat = {"id": "1", "additional_fields": '{"new":1.50}', "address__planet": "Earth"}
 
@@ -244,7 +244,7 @@ def test_flattened_value_of_several_types_is_text(value: object, text: str | Non
 
 
 @pytest.mark.parametrize("value", [3, Decimal("4.50"), True])
-def test_flattened_value_of_one_type_stays(value: object) -> None:
+def test_flattened_value_of_a_column_that_is_not_text_is_unchanged(value: object) -> None:
     schema = {"type": ["number", "boolean", "null"]}
 
     assert stream_maps.columns({"x": value}, {"x": schema}) == {"x": value}
