@@ -16,6 +16,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
@@ -27,6 +28,7 @@ from harness import PROJECT
 from kombo_sandbox import Sandbox
 from tap_kombo import client
 from tap_kombo.__main__ import main
+from tap_kombo.times import format_time, parse_time
 
 TAP = str(Path(sys.executable).with_name("tap-kombo"))
 
@@ -302,6 +304,18 @@ def catalog_with(*streams: str, deselected: Sequence[str] = ()) -> dict[str, Any
             if field in deselected:
                 item["metadata"]["selected"] = False
     return catalog
+
+
+def entry_of(catalog: Mapping[str, Any], stream: str) -> dict[str, Any]:
+    """Return the entry of a stream in a catalog."""
+    entry: dict[str, Any]
+    [entry] = [e for e in catalog["streams"] if e["tap_stream_id"] == stream]
+    return entry
+
+
+def ago(sandbox: Sandbox, **time: float) -> str:
+    """Return a time before the sandbox's clock, as Kombo formats it: `ago(sandbox, days=1)`."""
+    return format_time(parse_time(sandbox.clock()) - timedelta(**time))
 
 
 def interrupted_state(

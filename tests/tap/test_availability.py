@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.tap import catalog_with, run_tap, settings_for, tap_process
+from harness.tap import catalog_with, entry_of, run_tap, settings_for, tap_process
 from kombo_sandbox import Request, Sandbox
 from tap_kombo.responses import Fields, describe
 
@@ -280,8 +280,7 @@ def requests_for(kombo: Sandbox, path: str) -> list[Request]:
 @pytest.mark.parametrize("method", ["INCREMENTAL", "FULL_TABLE"])
 def test_deletions_of_a_model_that_is_switched_off_are_read(kombo: Sandbox, method: str) -> None:
     catalog = catalog_with("ats_offers")
-    [offers] = [e for e in catalog["streams"] if e["tap_stream_id"] == "ats_offers"]
-    offers["replication_method"] = method
+    entry_of(catalog, "ats_offers")["replication_method"] = method
     live = {record["id"] for record in kombo.records("ats_offers", include_deleted=False)}
     first = run_tap(settings_for(kombo), catalog=catalog)
     integration_id = switch_off(kombo, "ats_offers")

@@ -12,6 +12,7 @@ import pytest
 
 from harness.tap import (
     TapRun,
+    ago,
     catalog_with,
     interrupted_state,
     run_tap,
@@ -75,7 +76,7 @@ def test_the_clock_of_this_machine_is_not_used(sandbox: Sandbox) -> None:
 
 def test_a_bookmark_never_moves_back(sandbox: Sandbox) -> None:
     integration_id = sandbox.integration_ids[0]
-    bookmark = format_time(parse_time(sandbox.clock()) - timedelta(seconds=10))
+    bookmark = ago(sandbox, seconds=10)
 
     run = run_tap(
         settings_for(sandbox, lookback_seconds=86_400),
@@ -228,8 +229,7 @@ def test_cursors_that_count_pages_lose_no_record_with_another_page_size(
 def test_a_rejected_resume_point_restarts_the_read(sandbox: Sandbox) -> None:
     integration_id = sandbox.integration_ids[0]
     settings = settings_for(sandbox, integration_ids=[integration_id], page_size=50)
-    started = hours_ago(parse_time(sandbox.clock()))
-    state = interrupted_state("ats_offers", integration_id, "expired", started)
+    state = interrupted_state("ats_offers", integration_id, "expired", ago(sandbox, hours=5))
 
     run = run_tap(settings, state=state, catalog=OFFERS)
 
@@ -240,10 +240,6 @@ def test_a_rejected_resume_point_restarts_the_read(sandbox: Sandbox) -> None:
     ]
     expected = sorted(record["id"] for record in sandbox.records("ats_offers", integration_id))
     assert run.ids("ats_offers") == expected
-
-
-def hours_ago(now: datetime) -> str:
-    return format_time(now - timedelta(hours=5))
 
 
 @pytest.mark.usefixtures("quick_retries")
@@ -263,7 +259,8 @@ def hours_ago(now: datetime) -> str:
 )
 def test_a_resume_point_that_fails_in_another_way_restarts_the_read(response: bytes) -> None:
     """Kombo does not document how it rejects an expired cursor."""
-    state = interrupted_state("ats_offers", "personio:x", "expired", hours_ago(datetime.now(UTC)))
+    started = format_time(datetime.now(UTC) - timedelta(hours=5))
+    state = interrupted_state("ats_offers", "personio:x", "expired", started)
     expired = Behavior(
         lambda request: [response if request.cursor == "expired" else http_response(page_json("2"))]
     )
@@ -288,8 +285,7 @@ def test_a_failure_after_a_valid_resume_point_does_not_restart_the_read(sandbox:
     [cursor, *_] = [r.params["cursor"] for r in sandbox.requests() if "cursor" in r.params]
     sandbox.clear_requests()
     sandbox.fault("/ats/offers", skip=1, status=403)
-    started = hours_ago(parse_time(sandbox.clock()))
-    state = interrupted_state("ats_offers", integration_id, cursor, started)
+    state = interrupted_state("ats_offers", integration_id, cursor, ago(sandbox, hours=5))
 
     run = run_tap(settings, catalog=OFFERS, state=state)
 

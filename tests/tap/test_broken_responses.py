@@ -16,6 +16,7 @@ from harness.tap import TapRun, after, catalog_with, quick_retries, run_tap, sta
 from tap_kombo.times import format_time
 from tests.tap.raw_server import (
     CLOSE,
+    DETAILS,
     SILENCE,
     Behavior,
     OffersRequest,
@@ -467,9 +468,8 @@ class ServerAhead(RawServer):
     def respond(self, head: str) -> Pieces:
         moment = NOW if "/integrations/" in head else NOW + timedelta(days=1)
         offers = page_json("1") if "/ats/offers" in head else None
-        details = b'{"status":"success","data":{"category":"ATS","read_models":[]}}'
         date = moment.strftime("Date: %a, %d %b %Y %H:%M:%S GMT")
-        yield http_response(offers or details, date, date=False)
+        yield http_response(offers or DETAILS, date, date=False)
 
 
 class ServerWithoutClock(RawServer):

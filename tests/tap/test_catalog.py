@@ -6,15 +6,14 @@ from typing import Any
 
 import pytest
 
-from harness.tap import catalog_with, run_tap, settings_for
+from harness.tap import catalog_with, entry_of, run_tap, settings_for
 from kombo_sandbox import Sandbox
 
 Content = dict[str, Any]
 
 
 def offers_of(catalog: Content) -> Content:
-    entry: Content = next(e for e in catalog["streams"] if e["tap_stream_id"] == "ats_offers")
-    return entry
+    return entry_of(catalog, "ats_offers")
 
 
 def root_of(entry: Content) -> Content:

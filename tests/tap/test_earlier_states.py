@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
 from string import Template
 from typing import Any
 
 import pytest
 
-from harness.tap import catalog_with, run_tap, settings_for
+from harness.tap import ago, catalog_with, run_tap, settings_for
 from kombo_sandbox import Sandbox
-from tap_kombo.times import format_time, parse_time
 
 AFTER_A_SYNC = """
 {"bookmarks": {
@@ -84,10 +82,6 @@ def kombo() -> Iterator[Sandbox]:
 def sandbox(kombo: Sandbox) -> Sandbox:
     kombo.clear_requests()
     return kombo
-
-
-def ago(sandbox: Sandbox, **time: float) -> str:
-    return format_time(parse_time(sandbox.clock()) - timedelta(**time))
 
 
 def state_from(sandbox: Sandbox, text: str, **values: str) -> Any:

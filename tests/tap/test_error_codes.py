@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from harness.tap import (
     TapRun,
     after,
+    ago,
     catalog_with,
     quick_retries,
     run_tap,
@@ -20,7 +20,6 @@ from harness.tap import (
     state_with_bookmark,
 )
 from kombo_sandbox import Request, Sandbox
-from tap_kombo.times import format_time, parse_time
 
 OFFERS = catalog_with("ats_offers")
 LOG_URL = "https://app.kombo.dev/my-prod/logs?interactionId=123456"
@@ -159,7 +158,7 @@ def kombo() -> Iterator[Sandbox]:
 def cases(kombo: Sandbox) -> RunOfAllCases:
     kombo.clear_faults()
     kombo.clear_requests()
-    earlier = format_time(parse_time(kombo.clock()) - timedelta(hours=1))
+    earlier = ago(kombo, hours=1)
     once = {"count": 1}
     faults: dict[object, list[dict[str, Any]]] = {
         **{number: [fault] for number, fault in enumerate(LASTING)},
@@ -347,7 +346,7 @@ def test_a_code_about_the_key_ends_the_run_whatever_the_status(
 ) -> None:
     first, second, third = sandbox.integration_ids
     sandbox.fault("/ats/offers", integration_id=second, status=status, code=code, log_url=LOG_URL)
-    earlier = format_time(parse_time(sandbox.clock()) - timedelta(hours=1))
+    earlier = ago(sandbox, hours=1)
     before = state_with_bookmark(earlier, [second, third])
 
     run = run_tap(settings_for(sandbox, concurrency=1), catalog=OFFERS, state=before)

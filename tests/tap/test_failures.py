@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import socket
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from harness.tap import catalog_with, run_tap, settings_for, state_with_bookmark
+from harness.tap import ago, catalog_with, run_tap, settings_for, state_with_bookmark
 from kombo_sandbox import Sandbox
-from tap_kombo.times import format_time, parse_time
 
 OFFERS = catalog_with("ats_offers")
 LOG_URL = "https://app.kombo.dev/env/production/logs/C3xUo6XAsB2sbKC7M1gyXaRX"
@@ -31,7 +29,7 @@ def test_five_failing_integrations_of_60_do_not_affect_the_others() -> None:
             sandbox.fault(
                 "/ats/offers", integration_id=failing[code], code=code, log_url=LOG_URL, **fault
             )
-        earlier = format_time(parse_time(sandbox.clock()) - timedelta(hours=1))
+        earlier = ago(sandbox, hours=1)
         before = state_with_bookmark(earlier, failing.values())
         settings = settings_for(sandbox, page_size=2, concurrency=16)
 

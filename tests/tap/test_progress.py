@@ -47,7 +47,6 @@ def test_a_log_has_a_line_of_progress_from_time_to_time(
     run = RunSummary({"personio:a": ["ats_offers"], "personio:b": ["ats_offers"]}, concurrency=4)
 
     run.report_progress(waiting=0.0)
-    monkeypatch.setattr(run, "_next_progress", 0.0)
     run.report_progress(waiting=12.0)
 
     assert caplog.messages[1:] == [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 from unittest import mock
 
@@ -11,6 +10,7 @@ import pytest
 
 from harness.tap import (
     TapRun,
+    ago,
     catalog_with,
     quick_retries,
     run_tap,
@@ -19,7 +19,6 @@ from harness.tap import (
 )
 from kombo_sandbox import Request, Sandbox
 from tap_kombo import client
-from tap_kombo.times import format_time, parse_time
 
 OFFERS = catalog_with("ats_offers")
 LOG_URL = "https://app.kombo.dev/my-prod/logs?interactionId=123456"
@@ -176,7 +175,7 @@ def test_a_longer_rate_limit_of_the_key_fails_all_reads_without_more_requests(
         log_url=LOG_URL,
         headers={"ratelimit-reset": reset},
     )
-    earlier = format_time(parse_time(sandbox.clock()) - timedelta(hours=1))
+    earlier = ago(sandbox, hours=1)
     before = state_with_bookmark(earlier, sandbox.integration_ids)
     settings = settings_for(sandbox, max_wait_seconds=max_wait, concurrency=1)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.tap import catalog_with, run_tap, settings_for
+from harness.tap import catalog_with, entry_of, run_tap, settings_for
 from kombo_sandbox import Sandbox
 
 
@@ -16,11 +16,6 @@ def own_sandbox() -> Iterator[Sandbox]:
     """Start a sandbox whose records a test may change."""
     with Sandbox(integrations=1, offers=3, seed=4) as sandbox:
         yield sandbox
-
-
-def entry_of(catalog: dict[str, Any], stream: str) -> dict[str, Any]:
-    entry: dict[str, Any] = next(e for e in catalog["streams"] if e["tap_stream_id"] == stream)
-    return entry
 
 
 def test_deselected_stream_is_not_requested(sandbox: Sandbox) -> None:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness.tap import TapRun, catalog_with, run_tap, settings_for
+from harness.tap import TapRun, ago, catalog_with, run_tap, settings_for
 from kombo_sandbox import Sandbox
-from tap_kombo.times import format_time, parse_time
+from tap_kombo.times import parse_time
 
 OFFERS = catalog_with("ats_offers")
 
@@ -28,10 +27,6 @@ def kombo() -> Iterator[Sandbox]:
 def sandbox(kombo: Sandbox) -> Sandbox:
     kombo.clear_requests()
     return kombo
-
-
-def ago(sandbox: Sandbox, **time: float) -> str:
-    return format_time(parse_time(sandbox.clock()) - timedelta(**time))
 
 
 def partition(integration_id: str, bookmark: str | None, **more: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.tap import catalog_with
+from harness.tap import catalog_with, entry_of
 from tap_kombo.errors import InputError
 from tap_kombo.tap import TapKombo
 
@@ -28,7 +28,7 @@ def apply(catalog: Any) -> TapKombo:
 def changed(change: Change) -> Content:
     """Return the tap's catalog with a change to the entry of `ats_offers`."""
     catalog = catalog_with("ats_offers")
-    change(next(entry for entry in catalog["streams"] if entry["tap_stream_id"] == "ats_offers"))
+    change(entry_of(catalog, "ats_offers"))
     return catalog
 
 
