@@ -1,4 +1,4 @@
-"""A Kombo server that sends raw bytes, such as no HTTP framework would send.
+"""A fake Kombo that sends raw bytes, which no HTTP framework would send.
 
 Each integration has two pages of offers. A test decides how they are sent.
 """
@@ -18,11 +18,11 @@ from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
 Pieces = Iterable[bytes | float]
-"""The parts of a response in their order: bytes, or seconds of silence."""
+"""The parts of a response in order: bytes, or seconds of silence"""
 
 SILENCE = 3600.0
 CLOSE = -1.0
-"""Closes the connection."""
+"""Closes the connection"""
 
 DETAILS = b'{"status":"success","data":{"category":"ATS","read_models":[]}}'
 
@@ -42,7 +42,7 @@ def http_response(
 
 
 def page_json(*ids: str, cursor: str = "null") -> bytes:
-    """Build the JSON of a page of offers; `cursor` is JSON, too."""
+    """Build the JSON of a page of offers; `cursor` is also JSON."""
     results = ",".join(f'{{"id":"{name}"}}' for name in ids)
     return f'{{"status":"success","data":{{"next":{cursor},"results":[{results}]}}}}'.encode()
 
@@ -64,7 +64,7 @@ class Behavior:
 
     Attributes:
         second_page: Responds to requests with a cursor.
-        times: How often; after that, the second page is a normal one.
+        times: The number of such responses; later ones are a normal second page.
         first_page: Responds to requests without a cursor; None for a normal page.
     """
 

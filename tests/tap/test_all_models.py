@@ -43,20 +43,20 @@ class TestEachModel:
         self, everything: Sandbox, run: TapRun, model: Model
     ) -> None:
         name = model.name
-        held = {
+        expected = {
             (integration_id, record["id"]): record
             for integration_id in everything.integration_ids
             for record in everything.records(name, integration_id)
         }
-        arrived = {(r["integration_id"], r["id"]): r for r in run.records[name]}
+        emitted = {(r["integration_id"], r["id"]): r for r in run.records[name]}
 
-        assert held
-        assert len(run.records[name]) == len(held)
+        assert expected
+        assert len(run.records[name]) == len(expected)
         columns = run.schemas[name]["properties"]
-        for origin, record in held.items():
+        for key, record in expected.items():
             for field, value in record.items():
                 if field in columns:
-                    assert arrived[origin][field] == value
+                    assert emitted[key][field] == value
 
     def test_every_record_is_valid_against_its_schema(self, run: TapRun, model: Model) -> None:
         name = model.name

@@ -97,7 +97,7 @@ def test_all_streams_are_requested_if_the_details_lack_fields(sandbox: Sandbox) 
 
 
 @pytest.mark.parametrize("category", ["ats", "ATS_NEXT", "", "HRIS"])
-def test_a_model_is_skipped_only_if_the_category_is_known_to_be_another_one(
+def test_a_model_is_skipped_only_if_the_category_is_another_known_one(
     sandbox: Sandbox, category: str
 ) -> None:
     """Kombo may add categories, or change their spelling."""
@@ -197,7 +197,7 @@ def test_the_test_option_logs_the_url_before_it_waits(sandbox: Sandbox) -> None:
     assert line.endswith(f"Checking the integrations at {sandbox.url}.\n".encode())
 
 
-def test_the_test_option_prints_one_line_whatever_a_tool_is_named() -> None:
+def test_the_test_option_prints_one_line_for_a_tool_with_line_breaks_in_its_name() -> None:
     details = msgspec.json.encode({"tool": {"label": "Evil\n\x1b[2Jforged: \u2028x"}})
 
     text = describe(msgspec.json.decode(details, type=Fields))

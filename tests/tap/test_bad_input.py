@@ -1,4 +1,4 @@
-"""Mistakes in the settings and files that the command is given: one line each, exit status 1."""
+"""Mistakes in the command's settings and files: one line each, and exit status 1."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SETTINGS: dict[str, Any] = {
 
 
 def assert_rejected(run: TapRun, *sentences: str) -> None:
-    """Check that the command prints these sentences, in parts, and nothing else."""
+    """Check that the command fails with these sentences, or more, and prints nothing else."""
     assert run.code == 1
     assert run.stdout == b""
     assert "Traceback" not in run.stderr
@@ -33,7 +33,7 @@ def assert_rejected(run: TapRun, *sentences: str) -> None:
 # Settings
 
 
-def test_each_mistake_in_the_settings_is_a_line() -> None:
+def test_each_mistake_in_the_settings_is_one_line() -> None:
     run = run_tap({**SETTINGS, "region": "de", "page_size": 0})
 
     assert_rejected(
@@ -181,7 +181,7 @@ def test_start_date_without_an_offset_is_mentioned() -> None:
     assert sum("`start_date`: the time has no offset" in line for line in run.log) == 1
 
 
-def test_mistake_in_the_environment_is_a_line() -> None:
+def test_mistake_in_the_environment_is_one_line() -> None:
     assert_rejected(run_with_environment(PAGE_SIZE="many"), "TAP_KOMBO_PAGE_SIZE: ")
 
 
@@ -200,7 +200,7 @@ def test_unknown_variable_is_a_warning() -> None:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [(None, "cannot be read: No such file"), (b'{"api_key": "ks_dev_secret"', "is not valid JSON")],
-    ids=["missing", "cut"],
+    ids=["missing", "truncated"],
 )
 def test_unreadable_file_is_named(
     tmp_path: Path, option: str, content: bytes | None, problem: str
@@ -234,13 +234,11 @@ def test_catalog_file_that_holds_null_is_not_the_same_as_no_file(tmp_path: Path)
     ],
     ids=["another tap's", "another tap's partition"],
 )
-def test_state_of_another_tap_does_not_mean_a_complete_read(
-    state: dict[str, Any], problem: str
-) -> None:
+def test_state_of_another_tap_is_rejected(state: dict[str, Any], problem: str) -> None:
     assert_rejected(run_tap(SETTINGS, state=state), problem)
 
 
-def test_mistake_in_the_catalog_is_a_line() -> None:
+def test_mistake_in_the_catalog_is_one_line() -> None:
     assert_rejected(run_tap(SETTINGS, catalog={"tables": []}), "Catalog: the file is not a Singer")
 
 

@@ -108,7 +108,7 @@ def test_a_record_that_changes_during_the_read_is_read_by_the_next_run(sandbox: 
 
 
 def kill_after_first_resume_point(settings: dict[str, Any]) -> TapRun:
-    """Kill a run in the middle of a read; return the messages up to the state."""
+    """Kill a run in the middle of a read; return its messages up to the resume point."""
     with tap_process(settings, catalog=OFFERS) as process:
         assert process.stdout is not None
         lines = []
@@ -184,7 +184,7 @@ def test_a_resumed_read_also_reads_the_changes_since_its_start(sandbox: Sandbox)
 
 
 class ServerThatCountsPages(RawServer):
-    """A server with 1,000 offers; a cursor is the number of a page, of whatever size."""
+    """A server with 1,000 offers, whose cursors are page numbers."""
 
     def respond(self, head: str) -> Pieces:
         url = urlsplit(head.split(" ", 2)[1])

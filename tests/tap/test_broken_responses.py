@@ -1,4 +1,4 @@
-"""Broken responses: no part of a page is written, and no read ends as complete because of one."""
+"""Broken responses: no part of the page is written, and the read does not count as complete."""
 
 from __future__ import annotations
 
@@ -299,7 +299,7 @@ def named(*words: object) -> str:
 
 @dataclass(frozen=True)
 class RunOfAllCases:
-    """A run that reads all cases, an integration each."""
+    """A run over all cases, with one integration per case."""
 
     run: TapRun
     kombo: RawServer

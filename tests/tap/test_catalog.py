@@ -1,4 +1,4 @@
-"""Runs with a given catalog; `tests/unit/test_catalog.py` has the checks of its content."""
+"""Runs with a catalog; `tests/unit/test_catalog.py` tests the checks of its content."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def root_of(entry: Content) -> Content:
 
 
 @pytest.mark.parametrize("selected", [True, False])
-def test_mistake_in_a_catalog_is_one_line_before_anything_is_read(
+def test_mistake_in_a_catalog_is_one_error_before_any_request(
     sandbox: Sandbox, *, selected: bool
 ) -> None:
     catalog = catalog_with("ats_jobs", *(["ats_offers"] if selected else []))
@@ -37,7 +37,7 @@ def test_mistake_in_a_catalog_is_one_line_before_anything_is_read(
     assert sandbox.requests() == []
 
 
-def test_stream_has_kombos_name_whatever_the_catalog_calls_it(sandbox: Sandbox) -> None:
+def test_catalog_cannot_rename_a_stream(sandbox: Sandbox) -> None:
     catalog = catalog_with("ats_offers")
     offers_of(catalog)["stream"] = "my_offers"
 
@@ -83,7 +83,7 @@ def test_catalog_may_lack_keys_and_replication_methods(sandbox: Sandbox) -> None
     assert run.bookmark("ats_offers", sandbox.integration_ids[0]) is not None
 
 
-def test_keys_are_kombos_whatever_the_catalog_names(sandbox: Sandbox) -> None:
+def test_catalog_cannot_change_keys(sandbox: Sandbox) -> None:
     catalog = catalog_with("ats_offers")
     offers_of(catalog).update(key_properties=["status"], replication_key="remote_created_at")
 

@@ -50,7 +50,7 @@ def kombo() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def state(kombo: Sandbox) -> dict[str, Any]:
-    """The state after a complete run, before which nothing matches."""
+    """The state after a complete run; no earlier change is read again."""
     bookmark = kombo.advance(seconds=3600)
     kombo.advance(seconds=3600)
     kombo.clear_requests()
@@ -74,7 +74,7 @@ def state(kombo: Sandbox) -> dict[str, Any]:
 
 
 def run_incremental(kombo: Sandbox, state: Any, **settings: Any) -> TapRun:
-    """Read all incremental streams, or those that `changed_models` says."""
+    """Read all incremental streams, or only those of `changed_models`."""
     return run_tap(
         settings_for(kombo, lookback_seconds=0, **settings),
         state=state,
@@ -99,7 +99,7 @@ def requested(kombo: Sandbox) -> set[tuple[str | None, str]]:
 
 
 @pytest.mark.parametrize("model", NESTED)
-def test_a_run_of_changed_models_emits_all_that_a_full_run_would(
+def test_a_run_of_changed_models_emits_everything_that_a_full_run_would(
     kombo: Sandbox, state: Any, model: str
 ) -> None:
     integration_id, _ = integrations_with(kombo, model.partition("_")[0].upper())
@@ -153,7 +153,7 @@ def test_the_state_of_other_streams_and_integrations_stays(kombo: Sandbox, state
     assert moved == {("ats_tags", integration_id), ("ats_candidates", integration_id)}
 
 
-def test_no_change_is_a_run_without_requests_that_keeps_the_state(
+def test_a_run_without_changed_models_sends_no_requests_and_keeps_the_state(
     kombo: Sandbox, state: Any
 ) -> None:
     run = run_incremental(kombo, state, changed_models={})
@@ -201,7 +201,7 @@ def test_streams_without_a_webhook_are_not_read(kombo: Sandbox) -> None:
 def test_a_full_run_after_runs_of_changed_models_emits_nothing_twice(
     kombo: Sandbox, state: Any
 ) -> None:
-    """A bookmark includes its own moment, so time has to pass between a change and a run."""
+    """`updated_after` is inclusive, so time has to pass between a change and a run."""
     integration_id, _ = integrations_with(kombo, "ATS")
     emitted = []
     for model in ("ats_jobs", "ats_offers", "ats_candidates"):

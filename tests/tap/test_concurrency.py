@@ -1,4 +1,4 @@
-"""Many partitions are read at a time, but never more than `concurrency` allows."""
+"""Partitions are read in parallel, up to `concurrency`."""
 
 from __future__ import annotations
 

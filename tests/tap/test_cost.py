@@ -1,4 +1,4 @@
-"""The work for each page and record, counted in calls, because time depends on the machine."""
+"""The work per page and record, counted in calls, because time depends on the machine."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def cost_of(kombo: Sandbox, monkeypatch: pytest.MonkeyPatch, number: int) -> Cos
     kombo.clear_requests()
     settings = settings_for(kombo, integration_ids=[kombo.integration_ids[number]])
     tap = TapKombo(config={**settings, "page_size": PAGE_SIZE}, catalog=catalog_with("ats_offers"))
-    # On a slow machine, there would be more states between the pages.
+    # A slow machine would write more states.
     monkeypatch.setattr(writer, "STATE_INTERVAL", 3600.0)
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(Stdout(cost), write_through=True))  # type: ignore[type-var]
     threading.setprofile(cost.note)

@@ -1,4 +1,4 @@
-"""States that an earlier version of the tap has written: syncs continue from them."""
+"""Syncs continue from states that earlier versions of the tap wrote."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_bookmark_with_the_same_filters_is_used(sandbox: Sandbox) -> None:
     assert params["updated_after"] == yesterday
 
 
-# The cursor may count pages, of a size that these states do not have.
+# These states lack the page size, on which a cursor may depend.
 
 
 def test_interrupted_first_sync_starts_again(sandbox: Sandbox) -> None:

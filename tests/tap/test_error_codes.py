@@ -1,4 +1,4 @@
-"""Kombo's error code decides how the tap reacts; the HTTP status only where there is no code."""
+"""The tap reacts to Kombo's error code, and to the HTTP status only without a code."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ LASTING: list[dict[str, Any]] = [
 
 @dataclass(frozen=True)
 class RunOfAllCases:
-    """A run that reads all cases, an integration each."""
+    """A run over all cases, with one integration per case."""
 
     kombo: Sandbox
     run: TapRun
@@ -308,7 +308,7 @@ def test_a_run_in_which_streams_are_only_skipped_succeeds(kombo: Sandbox) -> Non
 
 
 def key_error(kombo: Sandbox, status: int, code: str | None = None) -> str:
-    """Return the error of `--test` where the details are responded to with this error."""
+    """Return the error of `--test` if the request for an integration fails like this."""
     kombo.clear_faults()
     integration_id = kombo.integration_ids[0]
     kombo.fault(f"/integrations/{integration_id}", status=status, code=code, log_url=LOG_URL)

@@ -55,7 +55,7 @@ def test_five_failing_integrations_of_60_do_not_affect_the_others() -> None:
 
 @pytest.mark.parametrize("concurrency", [1, 8])
 def test_a_key_rejected_in_the_middle_ends_the_run(sandbox: Sandbox, concurrency: int) -> None:
-    """The threads learn it from one of them: other requests would succeed."""
+    """Only one request is rejected, but all threads stop."""
     sandbox.fault(
         skip=24, count=1, status=401, code="PLATFORM.AUTHENTICATION_INVALID", log_url=LOG_URL
     )

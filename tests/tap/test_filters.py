@@ -1,4 +1,4 @@
-"""The setting `filters`: sent with every page, and part of what a bookmark is valid for."""
+"""The `filters` setting: sent with every page; a change of it causes a complete read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from harness.tap import catalog_with, run_tap, settings_for
 from kombo_sandbox import Sandbox
 
 
-def test_unknown_filter_is_one_line_before_anything_is_read(sandbox: Sandbox) -> None:
+def test_unknown_filter_is_one_error_before_any_request(sandbox: Sandbox) -> None:
     run = run_tap(settings_for(sandbox, filters={"ats_offers": {"email": "ada@example.com"}}))
 
     assert run.code == 1
@@ -71,7 +71,7 @@ def test_filter_that_matches_no_records_is_logged(sandbox: Sandbox) -> None:
     assert not any("no record matches the filters" in line for line in everything.log)
 
 
-def test_changed_filter_means_a_complete_read_with_one_warning(sandbox: Sandbox) -> None:
+def test_changed_filter_causes_a_complete_read_with_one_warning(sandbox: Sandbox) -> None:
     catalog = catalog_with("ats_applications", "ats_jobs")
     hired = settings_for(sandbox, filters={"ats_applications": {"outcomes": ["HIRED"]}})
     first = run_tap(hired, catalog=catalog)
@@ -94,7 +94,7 @@ def test_changed_filter_means_a_complete_read_with_one_warning(sandbox: Sandbox)
             assert ("updated_after" in request.params) == (request.path == "/ats/jobs")
 
 
-def test_removed_filter_means_a_complete_read(sandbox: Sandbox) -> None:
+def test_removed_filter_causes_a_complete_read(sandbox: Sandbox) -> None:
     catalog = catalog_with("ats_applications")
     first = run_tap(
         settings_for(sandbox, filters={"ats_applications": {"outcomes": ["HIRED"]}}),
@@ -119,7 +119,7 @@ def test_deleted_records_are_read_once_include_deleted_is_set_again(sandbox: San
     assert gone <= {r["id"] for r in run.records["ats_offers"] if r["_sdc_deleted_at"]}
 
 
-def test_values_of_filters_are_neither_in_the_state_nor_in_the_log(sandbox: Sandbox) -> None:
+def test_filter_values_are_neither_in_the_state_nor_in_the_log(sandbox: Sandbox) -> None:
     person = sandbox.records("ats_candidates")[0]["email_addresses"][0]["email_address"]
 
     run = run_tap(

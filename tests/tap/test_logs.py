@@ -1,4 +1,4 @@
-"""Logs name what failed, but hold no secret, no query and nothing of a record, at any level."""
+"""Logs name the failure, but contain no secret, query or record value at any level."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ QUERY: dict[str, Any] = {
     "start_date": "2001-02-03",
     "page_size": 10,
 }
-"""Settings that each have a part in the query"""
+"""Settings that each add a query parameter"""
 
 LOG_URL = "https://app.kombo.dev/my-prod/logs?interactionId=123456"
 AT_EVERY_LEVEL = pytest.mark.parametrize("level", ["DEBUG", "INFO"])
@@ -53,13 +53,13 @@ def kombo() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def sandbox(kombo: Sandbox) -> Sandbox:
-    """A sandbox of its own, because these tests put a person's name into records."""
+    """A separate sandbox, because these tests put a person's name into records."""
     kombo.reset()
     return kombo
 
 
 @AT_EVERY_LEVEL
-def test_logs_hold_no_key_query_or_record(sandbox: Sandbox, level: str) -> None:
+def test_logs_contain_no_key_query_or_record(sandbox: Sandbox, level: str) -> None:
     offer, other = sandbox.records("ats_offers", sandbox.integration_ids[0])[:2]
     sandbox.patch("ats_offers", offer["id"], {"status": {"name": PERSON}, "new_field": PERSON})
     sandbox.patch("ats_offers", other["id"], {"remote_created_at": PERSON})
@@ -98,7 +98,7 @@ def test_logs_hold_no_key_query_or_record(sandbox: Sandbox, level: str) -> None:
 
 
 @AT_EVERY_LEVEL
-def test_logs_hold_no_result_of_a_stream_map(sandbox: Sandbox, level: str) -> None:
+def test_logs_contain_no_result_of_a_stream_map(sandbox: Sandbox, level: str) -> None:
     candidate = sandbox.records("ats_candidates", sandbox.integration_ids[0])[0]
     sandbox.patch("ats_candidates", candidate["id"], {"last_name": PERSON})
     maps = {
@@ -140,7 +140,7 @@ def test_debug_logs_show_requests_without_their_queries(sandbox: Sandbox) -> Non
     assert [value for value in values - {"10", "true"} if value in run.stderr] == []
 
 
-def test_logs_show_no_query_if_a_configuration_turns_urllib3_on(
+def test_logs_show_no_query_if_a_configuration_enables_urllib3(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     loggers = {name: {"level": "DEBUG"} for name in ("urllib3", "urllib3.connectionpool")}
@@ -157,9 +157,7 @@ def test_logs_show_no_query_if_a_configuration_turns_urllib3_on(
     assert [secret for secret in secrets if secret in run.stderr] == []
 
 
-def test_a_configuration_of_logging_does_not_disable_the_log(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
+def test_a_logging_configuration_does_not_disable_the_log(sandbox: Sandbox, tmp_path: Path) -> None:
     """Python's default is to disable all loggers that exist when it is loaded."""
     sandbox.fault("/ats/offers", status=403, code="INTEGRATION.PERMISSION_MISSING")
 
@@ -242,7 +240,7 @@ def test_the_last_log_record_has_the_result(sandbox: Sandbox, tmp_path: Path) ->
         (401, "INTEGRATION.AUTHENTICATION_INVALID", False),
     ],
 )
-def test_the_result_says_whether_a_failure_is_transient(
+def test_the_result_shows_whether_a_failure_is_transient(
     sandbox: Sandbox,
     tmp_path: Path,
     status: int,
@@ -291,7 +289,7 @@ UNTRUSTED = {
 
 
 def with_secrets_everywhere(status: str, code: str, log_url: str) -> Behavior:
-    """Put secrets into each part of a response."""
+    """Put secrets into every part of a response."""
     error = {"code": code, "title": SECRETS, "message": SECRETS, "log_url": log_url}
 
     def second_page(_: OffersRequest) -> Pieces:
@@ -315,7 +313,7 @@ def with_secrets_everywhere(status: str, code: str, log_url: str) -> Behavior:
 
 
 @AT_EVERY_LEVEL
-def test_logs_hold_nothing_of_a_response_in_another_format(level: str) -> None:
+def test_logs_contain_nothing_from_a_response_in_another_format(level: str) -> None:
     behaviors = {
         f"{name.replace(' ', '-')}-{status[:3]}": with_secrets_everywhere(status, code, log_url)
         for name, (code, log_url) in UNTRUSTED.items()
@@ -349,7 +347,7 @@ def test_logs_hold_nothing_of_a_response_in_another_format(level: str) -> None:
 
 
 def run_with_bug(sandbox: Sandbox, name: str) -> TapRun:
-    """Run the tap with a function that raises an exception, whose message holds secrets."""
+    """Run the tap with a bug: a function raises an exception whose message has secrets."""
 
     def bug(*args: Any, **kwargs: Any) -> None:  # noqa: ARG001
         raise RuntimeError(f"{PERSON} {KEY}")
@@ -360,7 +358,7 @@ def run_with_bug(sandbox: Sandbox, name: str) -> TapRun:
     return run
 
 
-def test_a_bug_fails_one_read_and_is_reported_by_its_place(sandbox: Sandbox) -> None:
+def test_a_bug_fails_its_read_and_is_reported_with_its_location(sandbox: Sandbox) -> None:
     run = run_with_bug(sandbox, "reader.make_page")
 
     assert run.code == 1
@@ -378,7 +376,7 @@ def test_a_bug_fails_one_read_and_is_reported_by_its_place(sandbox: Sandbox) -> 
         "writer.SingerMessages.records",
     ],
 )
-def test_a_bug_elsewhere_is_reported_by_its_place(sandbox: Sandbox, name: str) -> None:
+def test_a_bug_outside_of_reads_is_reported_with_its_location(sandbox: Sandbox, name: str) -> None:
     run = run_with_bug(sandbox, name)
 
     assert run.code == 1
@@ -392,7 +390,7 @@ class ProxyWithLogin(RawServer):
         yield http_response(b"", status="407 Proxy Authentication Required")
 
 
-def test_network_errors_hold_no_password_of_the_proxy() -> None:
+def test_network_errors_do_not_contain_the_proxys_password() -> None:
     unreachable = {"api_url": "https://127.0.0.1:9/v1"}
     with ProxyWithLogin() as proxy:
         networks: list[tuple[dict[str, Any], dict[str, str], str]] = [

@@ -38,7 +38,7 @@ def hashed(value: str) -> str:
 
 
 def token(path: str, schema: Schema) -> Any:
-    """Return a value that only this field has; the JSON of one contains no other's."""
+    """Return a value whose JSON appears in no other field's value."""
     number = crc32(path.encode())
     if {"string", "object"} & set(schema["type"]):
         if schema.get("format") == "date":
@@ -52,7 +52,7 @@ def token(path: str, schema: Schema) -> Any:
 def leaves(
     path: str, schema: Schema, *, is_masked: bool = False
 ) -> Iterator[tuple[str, Schema, bool]]:
-    """Yield the fields without inner ones: path, schema, and whether they have a class."""
+    """Yield the leaf fields: path, schema, and whether they are in a class."""
     rule = masking.rule_for(path)
     is_masked = is_masked or bool(rule and masking.CLASS_OF[rule])
     inner = {f"{path}.{name}": child for name, child in schema.get("properties", {}).items()}
@@ -94,7 +94,7 @@ def own_fields(model: Model) -> dict[str, Schema]:
 
 
 def records(model: Model) -> list[dict[str, Any]]:
-    """Build a record with tokens, and odd ones: of nulls, of empty values, and of other types."""
+    """Build a record of tokens, and records of nulls, empty values and values of other types."""
     fields = own_fields(model)
     first = {name: planted(f"{model.name}.{name}", schema) for name, schema in fields.items()}
     key = {"id": f"{model.name}-id", "changed_at": "2026-01-31T12:00:00.000Z"}
@@ -123,7 +123,7 @@ def response(model: Model, integration_id: str) -> str:
 
 @contextmanager
 def planted_kombo() -> Iterator[Sandbox]:
-    """Start a Kombo with the planted records of all models."""
+    """Start a sandbox that returns the planted records of all models."""
     with Sandbox(integrations=1) as sandbox:
         for model in MODELS:
             path = model.path.format(integration_id=sandbox.integration_ids[0])
@@ -140,7 +140,7 @@ def run() -> TapRun:
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
 class TestEachStream:
-    def test_only_values_of_classed_fields_are_masked(self, run: TapRun, model: Model) -> None:
+    def test_only_fields_in_a_class_are_masked(self, run: TapRun, model: Model) -> None:
         for name, column in own_fields(model).items():
             for path, schema, is_masked in leaves(f"{model.name}.{name}", column):
                 if name not in {"id", "changed_at"} and "boolean" not in schema["type"]:
@@ -293,7 +293,7 @@ def test_list_above_the_limit_of_the_sdk_fails_the_read_without_a_record(sandbox
 
 
 @pytest.mark.parametrize("salt", [None, "", " ", 7, "${MASKING_SALT}"])
-def test_masking_without_a_secret_is_one_line_before_anything_is_read(
+def test_masking_without_a_salt_is_one_error_before_any_request(
     sandbox: Sandbox, salt: object
 ) -> None:
     settings = masking_settings() | {"stream_map_config": {"salt": salt}}
@@ -322,7 +322,7 @@ def test_salt_can_be_in_the_environment(sandbox: Sandbox) -> None:
     assert {user["last_name"] for user in run.records["ats_users"]} == names
 
 
-def test_unknown_class_is_one_line() -> None:
+def test_unknown_class_is_one_error() -> None:
     run = run_tap({}, "--masking=names,bnk")
 
     assert run.code == 1

@@ -1,6 +1,6 @@
-"""Records that are valid JSON but odd: each arrives in one line, valid against its SCHEMA.
+"""Odd but valid JSON: each record is emitted in one line, valid against its SCHEMA.
 
-`tests/unit/test_records.py` has the columns of more values.
+`tests/unit/test_records.py` tests more values.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ DEEP = '{"a":' * 200 + "null" + "}" * 200
         "200 levels",
     ],
 )
-def test_odd_text_arrives_in_one_line(
+def test_odd_text_is_emitted_in_one_line(
     sandbox: Sandbox, field: str, sent: str, column: object
 ) -> None:
     run = sync_offer(sandbox, **{field: sent})
@@ -97,7 +97,7 @@ def test_number_keeps_all_its_digits(sandbox: Sandbox, number: str) -> None:
     assert f'"additional_fields":{{"status":{number}}}'.encode() in run.stdout
 
 
-def test_record_of_20_mb_arrives_in_one_line(sandbox: Sandbox) -> None:
+def test_record_of_20_mb_is_emitted_in_one_line(sandbox: Sandbox) -> None:
     remote_data: Any = {"cv": "x" * 20_000_000}
 
     run = sync_offer(sandbox, remote_data=json.dumps(remote_data))

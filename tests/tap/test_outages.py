@@ -1,4 +1,4 @@
-"""All reads together wait for the end of an outage, for at most `max_wait_seconds`."""
+"""All reads wait out an outage together, for at most `max_wait_seconds`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def wait_for_failures(sandbox: Sandbox, count: int) -> None:
 
 @pytest.mark.usefixtures("quick_retries")
 @ALL_OUTAGES
-def test_an_outage_of_some_seconds_loses_nothing(sandbox: Sandbox, outage: dict[str, Any]) -> None:
+def test_a_short_outage_loses_no_record(sandbox: Sandbox, outage: dict[str, Any]) -> None:
     sandbox.fault(skip=20, **outage)
 
     def end_outage() -> None:
@@ -51,7 +51,9 @@ def test_an_outage_of_some_seconds_loses_nothing(sandbox: Sandbox, outage: dict[
 
 @pytest.mark.usefixtures("quick_retries")
 @ALL_OUTAGES
-def test_a_lasting_outage_ends_the_run_once(sandbox: Sandbox, outage: dict[str, Any]) -> None:
+def test_a_lasting_outage_ends_the_run_with_one_error(
+    sandbox: Sandbox, outage: dict[str, Any]
+) -> None:
     """In 20 seconds, each of the four threads sends a request at most six times.
 
     Then it checks the API key. The reads that have not started send nothing.
@@ -76,7 +78,7 @@ def test_a_lasting_outage_ends_the_run_once(sandbox: Sandbox, outage: dict[str, 
 
 
 @pytest.mark.usefixtures("quick_retries")
-def test_the_failed_check_of_the_key_is_the_reason_for_the_end(sandbox: Sandbox) -> None:
+def test_the_error_of_an_outage_is_the_failed_check_of_the_key(sandbox: Sandbox) -> None:
     sandbox.fault("/ats/offers", status=503)
     sandbox.fault("/check-api-key", skip=1, status=502)
 

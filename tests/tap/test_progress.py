@@ -1,4 +1,4 @@
-"""The progress of a run: a line of a terminal, lines of a log, and a line for each stream."""
+"""The progress of a run: on a terminal, in a log, and for each stream."""
 
 from __future__ import annotations
 

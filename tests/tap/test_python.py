@@ -44,8 +44,8 @@ def test_a_sync_writes_to_a_redirected_stdout(sandbox: Sandbox) -> None:
     assert all(run.bookmark("ats_offers", name) for name in sandbox.integration_ids)
 
 
-def test_a_stdout_in_memory_may_wait_for_pages(sandbox: Sandbox) -> None:
-    """While it waits, the tap checks whether the target still reads: here, there is no pipe."""
+def test_a_sync_to_memory_can_wait_for_pages(sandbox: Sandbox) -> None:
+    """While it waits, the tap checks whether its target has exited; here, there is none."""
     sandbox.fault("/ats/offers", delay=1.5, count=1)
     tap = TapKombo(config=settings_for(sandbox), catalog=OFFERS)
     output = io.TextIOWrapper(io.BytesIO())

@@ -1,4 +1,4 @@
-"""The first run reads all records, every later run those that have changed."""
+"""The first run reads all records, and later runs read changed records."""
 
 from __future__ import annotations
 

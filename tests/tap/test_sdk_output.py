@@ -56,9 +56,9 @@ def sdk_messages(
 
 
 def parts(messages: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return what a target uses of the messages, in an order of its own.
+    """Return the schemas, and the records sorted by `id`, for a comparison.
 
-    The SDK's flattening omits columns of nested objects that are null.
+    A column that a record lacks counts as null: the SDK's flattening omits those of null objects.
     """
     schemas = {m["stream"]: m["schema"] for m in messages if m["type"] == "SCHEMA"}
     records = [

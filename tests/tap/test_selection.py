@@ -92,14 +92,14 @@ def test_metadata_has_precedence_over_selection_in_the_entry(sandbox: Sandbox) -
     assert "name" not in run.schemas["ats_jobs"]["properties"]
 
 
-def test_catalog_that_selects_nothing_is_warned_of(sandbox: Sandbox) -> None:
+def test_catalog_that_selects_nothing_is_a_warning(sandbox: Sandbox) -> None:
     run = run_tap(settings_for(sandbox), catalog=catalog_with())
 
     assert run.code == 0
     assert "Catalog: no stream is selected; nothing is read." in run.warnings
 
 
-def test_selected_list_without_selected_fields_is_warned_of(sandbox: Sandbox) -> None:
+def test_selected_list_without_selected_fields_is_a_warning(sandbox: Sandbox) -> None:
     fields = ("email_address", "type")
     deselected = [f"ats_candidates.email_addresses.{field}" for field in fields]
 

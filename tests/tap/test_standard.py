@@ -1,6 +1,6 @@
 """The SDK's own tests of a tap, against the sandbox.
 
-The tap is built when this module is imported, so the module starts a sandbox of its own.
+The tap is built when this module is imported, so the module starts its own sandbox.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Runs with a given state; `tests/unit/test_state.py` has where reads start by its content."""
+"""Runs with a state; `tests/unit/test_state.py` tests where each read starts."""
 
 from __future__ import annotations
 
@@ -87,9 +87,7 @@ def test_an_empty_state_file_is_the_start_of_a_first_sync(
     assert "the state file is empty; everything is read" in run.stderr
 
 
-def test_last_state_that_a_killed_target_has_written_is_used(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
+def test_last_complete_state_of_a_killed_target_is_used(sandbox: Sandbox, tmp_path: Path) -> None:
     first, _ = sandbox.integration_ids
     bookmarks = [ago(sandbox, days=3), ago(sandbox, days=2), ago(sandbox, days=1)]
     lines = [json.dumps(state_of(partition(first, bookmark))) for bookmark in bookmarks]
@@ -138,7 +136,7 @@ def test_read_is_complete_after_more_than_14_days(
     assert (run.bookmark("ats_offers", first) or "") > old
 
 
-def test_bookmark_of_an_unsupported_stream_is_not_warned_of(sandbox: Sandbox) -> None:
+def test_bookmark_of_an_unsupported_stream_is_no_warning(sandbox: Sandbox) -> None:
     first, _ = sandbox.integration_ids
     sandbox.set_integration(first, unavailable_models=["ats_offers"])
 

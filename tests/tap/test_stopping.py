@@ -1,4 +1,4 @@
-"""A run stops soon after a signal or the end of its target, and the next one resumes."""
+"""A run stops soon after a signal or the exit of its target, and the next run resumes."""
 
 from __future__ import annotations
 
@@ -230,7 +230,7 @@ def test_a_full_disk_stops_the_run_with_one_error(
 def test_nothing_is_written_after_a_partly_written_message(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    """A STATE would be appended to the line of half a record."""
+    """Otherwise, a STATE would be appended to half a record."""
     (tmp_path / "sitecustomize.py").write_text(
         "import os, sys\n"
         "from tap_kombo.writer import Writer\n"
@@ -257,8 +257,8 @@ def test_nothing_is_written_after_a_partly_written_message(
         stdout = pipe.read()
         assert process.wait(timeout=30) == 1
 
-    *lines, cut = stdout.split(b"\n")
-    assert cut
+    *lines, partial = stdout.split(b"\n")
+    assert partial
     for line in lines:
         json.loads(line)
 

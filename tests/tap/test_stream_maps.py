@@ -33,7 +33,7 @@ SHAPES: dict[str, Any] = {
 
 
 def serve(sandbox: Sandbox, record: dict[str, Any]) -> dict[str, Any]:
-    """Give the first integration only this candidate, and return settings to read it."""
+    """Let the first integration return only this candidate; return settings to read it."""
     integration_id = sandbox.integration_ids[0]
     page = {"status": "success", "data": {"next": None, "results": [record]}}
     sandbox.fault(path="/ats/candidates", integration_id=integration_id, body=json.dumps(page))
@@ -231,7 +231,7 @@ def test_field_that_the_schema_does_not_declare_can_be_removed(sandbox: Sandbox)
     ],
     ids=["unknown stream", "syntax error", "function", "two maps", "removed key", "unknown key"],
 )
-def test_mistake_in_a_map_is_one_line_before_anything_is_read(
+def test_mistake_in_a_map_is_one_error_before_any_request(
     sandbox: Sandbox, maps: dict[str, Any], words: list[str]
 ) -> None:
     run = run_tap(settings_for(sandbox, stream_maps=maps), catalog=CANDIDATES)

@@ -1,4 +1,4 @@
-"""`sync_status` says how each read ended, and which rows of the target are current."""
+"""`sync_status` shows how each read ended, and which rows of the target are current."""
 
 from __future__ import annotations
 
@@ -205,7 +205,7 @@ def test_sync_status_alone_reads_nothing(kombo: Sandbox) -> None:
 # Complete reads
 
 
-def days(run: TapRun) -> set[str]:
+def read_completely(run: TapRun) -> set[str]:
     """Return the integrations whose offers were read completely."""
     return {i for (i, _), s in statuses(run).items() if s["sync_type"] == "full"}
 
@@ -218,16 +218,16 @@ def test_each_integration_is_read_completely_once_in_the_interval() -> None:
         for _ in range(7):
             kombo.advance(seconds=86_400)
             run = run_tap(settings, state=run.state, catalog=OFFERS)
-            refreshed.append(days(run))
+            refreshed.append(read_completely(run))
         again = run_tap(settings, state=run.state, catalog=OFFERS)
         integration_ids = kombo.integration_ids
 
     assert sorted(name for day in refreshed for name in day) == sorted(integration_ids)
     assert all(3 <= len(day) <= 20 for day in refreshed)
-    assert days(again) == set()
+    assert read_completely(again) == set()
 
 
-def test_missed_day_is_caught_up(kombo: Sandbox) -> None:
+def test_complete_reads_of_missed_days_run_once(kombo: Sandbox) -> None:
     settings = settings_for(kombo, full_refresh_interval_days=1)
     first = run_tap(settings, catalog=OFFERS)
     kombo.advance(seconds=5 * 86_400)
@@ -235,8 +235,8 @@ def test_missed_day_is_caught_up(kombo: Sandbox) -> None:
     second = run_tap(settings, state=first.state, catalog=OFFERS)
     third = run_tap(settings, state=second.state, catalog=OFFERS)
 
-    assert days(second) == set(kombo.integration_ids)
-    assert days(third) == set()
+    assert read_completely(second) == set(kombo.integration_ids)
+    assert read_completely(third) == set()
 
 
 def test_sync_of_changed_models_reads_nothing_completely(kombo: Sandbox) -> None:
@@ -255,7 +255,7 @@ def test_sync_of_changed_models_reads_nothing_completely(kombo: Sandbox) -> None
     assert (status["integration_id"], status["sync_type"]) == (integration_id, "incremental")
 
 
-def test_complete_reads_come_last(kombo: Sandbox) -> None:
+def test_complete_reads_run_last(kombo: Sandbox) -> None:
     settings = settings_for(kombo, full_refresh_interval_days=1, concurrency=1)
     catalog = catalog_with("ats_offers", "custom_fields", "integrations")
     first = run_tap(settings, catalog=catalog)
@@ -296,7 +296,7 @@ def test_runs_of_other_integrations_leave_rows_current(kombo: Sandbox) -> None:
     assert after == before
 
 
-def test_killed_complete_read_resumes_and_brings_the_changes_since(kombo: Sandbox) -> None:
+def test_interrupted_complete_read_resumes_and_reads_the_changes_since(kombo: Sandbox) -> None:
     [integration_id, _] = kombo.integration_ids
     settings = settings_for(
         kombo,
@@ -341,7 +341,12 @@ def test_expired_data_is_read_completely_once_it_is_valid_again(kombo: Sandbox) 
 
     assert [w for w in second.warnings if expiring in w and "not valid at present" in w]
     assert third.warnings == []
-    assert (days(second), days(third), days(fourth), days(fifth)) == (
+    assert (
+        read_completely(second),
+        read_completely(third),
+        read_completely(fourth),
+        read_completely(fifth),
+    ) == (
         set(),
         set(),
         {expiring},
@@ -358,5 +363,5 @@ def test_model_that_is_available_again_is_read_completely(kombo: Sandbox) -> Non
 
     third = run_tap(settings_for(kombo), state=second.state, catalog=OFFERS)
 
-    assert days(second) == set()
-    assert days(third) == {integration_id}
+    assert read_completely(second) == set()
+    assert read_completely(third) == {integration_id}

@@ -53,7 +53,7 @@ def test_the_page_size_is_not_raised_again_within_a_read(heavy: Sandbox) -> None
 
 
 def test_memory_is_bounded_with_large_records_and_a_slow_target(heavy: Sandbox) -> None:
-    """The target reads a line in a tenth of a second."""
+    """The target takes a tenth of a second per line."""
     with tap_process(settings_for(heavy, concurrency=8, page_size=10), catalog=OFFERS) as tap:
         assert tap.stdout
         process = psutil.Process(tap.pid)
