@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 from harness.tap import catalog_with, run_tap, settings_for
 from kombo_sandbox import Sandbox
+from tests.code_blocks import code_block
 
 DOCS = Path(__file__).parents[1] / "docs"
 
 
 def example(page: str, content: str) -> Any:
-    """Return the JSON of the code block that has some content."""
-    blocks = re.findall(
-        r"^```json\n(.*?)^```$", (DOCS / page).read_text(), re.DOTALL | re.MULTILINE
-    )
-    [block] = [text for text in blocks if content in text]
-    return json.loads(block)
+    """Return the JSON of the only code block that contains a text."""
+    return json.loads(code_block("json", content, (DOCS / page).read_text()))
 
 
 def test_the_stream_maps_mask_personal_data() -> None:

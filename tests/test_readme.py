@@ -18,6 +18,7 @@ from harness.meltano import IGNORED
 from harness.postgres import Postgres, postgres
 from kombo_sandbox import Sandbox
 from scripts.repository import RAW, ROOT, local_links
+from tests.code_blocks import code_block
 
 BIN = Path(sys.executable).parent
 README = (ROOT / "README.md").read_text()
@@ -53,11 +54,11 @@ def meltano_project(
 ) -> Path:
     """The README's Meltano project, after its commands."""
     folder = tmp_path_factory.mktemp("meltano")
-    in_checkout, elsewhere = block("sh", "make build").splitlines()
+    in_checkout, elsewhere = code_block("sh", "make build", README).splitlines()
     assert f"HUB={RAW}meltanohub " in elsewhere
     assert "UV_FIND_LINKS=$PWD/dist" in in_checkout
     in_checkout = in_checkout.replace("$PWD/dist", "$DIST")
-    commands = for_sandbox(block("sh", "meltano run"), sandbox)
+    commands = for_sandbox(code_block("sh", "meltano run", README), sandbox)
     assert POSTGRES_URL in commands
     commands = commands.replace(POSTGRES_URL, f"'{database.url}'")
     env = {
@@ -73,7 +74,7 @@ def meltano_project(
 
 @pytest.fixture(scope="module")
 def wheel(meltano_project: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment in which `tap-kombo` is the one that uv has installed from the wheel."""
+    """Environment variables with which `tap-kombo` is the one installed from the wheel."""
     folder = tmp_path_factory.mktemp("tool")
     [wheel] = meltano_project.parent.glob("dist/tap_kombo-*.whl")
     env = {
@@ -87,7 +88,7 @@ def wheel(meltano_project: Path, tmp_path_factory: pytest.TempPathFactory) -> di
 
 @pytest.fixture(scope="module")
 def target_jsonl(wheel: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment of `wheel` with target-jsonl."""
+    """The environment variables of `wheel`, with target-jsonl on the path."""
     folder = tmp_path_factory.mktemp("target-jsonl")
     pins = ROOT / "loaders/environments/jsonl.txt"
     env = {"UV_CONSTRAINT": str(pins)}
@@ -148,11 +149,11 @@ def test_quickstart_emits_messages_like_those_in_the_readme(
 ) -> None:
     write_config(tmp_path, sandbox)
 
-    shell(block("sh", "--discover"), tmp_path, wheel)
+    shell(code_block("sh", "--discover", README), tmp_path, wheel)
 
     messages = [json.loads(line) for line in (tmp_path / "messages.jsonl").read_text().splitlines()]
     shown_record, shown_state = re.findall(
-        r"^\{.*?\}$", block("json", "RECORD"), re.MULTILINE | re.DOTALL
+        r"^\{.*?\}$", code_block("json", "RECORD", README), re.MULTILINE | re.DOTALL
     )
     records = [m for m in messages if m["type"] == "RECORD" and m["stream"] == "ats_offers"]
     assert any(matches(json.loads(shown_record), record) for record in records)
@@ -168,7 +169,7 @@ def test_quickstart_resumes_from_the_states_of_the_target(
     sandbox.clear_requests()
 
     for _ in range(2):
-        shell(block("sh", "target-jsonl >> states.jsonl"), tmp_path, target_jsonl)
+        shell(code_block("sh", "target-jsonl >> states.jsonl", README), tmp_path, target_jsonl)
 
     requests = [r for r in sandbox.requests() if r.path == "/ats/offers"]
     assert ["updated_after" in request.params for request in requests] == [False, True]
@@ -179,7 +180,7 @@ def test_documented_log_format_contains_the_documented_result(
 ) -> None:
     document = (ROOT / "docs/errors.md").read_text()
     write_config(tmp_path, sandbox)
-    (tmp_path / "log.json").write_text(block("json", "StructuredFormatter", document))
+    (tmp_path / "log.json").write_text(code_block("json", "StructuredFormatter", document))
     env = {"SINGER_SDK_LOG_CONFIG": "log.json"}
     sandbox.fault(path="/ats/offers", status=403, code="INTEGRATION.PERMISSION_MISSING")
 
@@ -190,7 +191,7 @@ def test_documented_log_format_contains_the_documented_result(
 
     assert log.returncode == 1
     result = json.loads(log.stderr.splitlines()[-1])["extra"]["result"]
-    shown = json.loads(block("json", '"log_url"', document))
+    shown = json.loads(code_block("json", '"log_url"', document))
     fields = set(re.findall(r"`(\w+)`", document.partition("`result` counts")[2]))
     assert fields <= {*result, *shown}
     [failure] = [read for read in result["reads"] if read["status"] == "failed"]
@@ -203,7 +204,7 @@ def test_tap_reads_the_settings_written_by_the_sandbox(tmp_path: Path) -> None:
     document = (ROOT / "docs/sandbox.md").read_text()
 
     with serving(document, tmp_path):
-        shell(block("sh", "tap-kombo --config config.json --test", document), tmp_path)
+        shell(code_block("sh", "tap-kombo --config config.json --test", document), tmp_path)
 
     messages = (tmp_path / "messages.jsonl").read_text().splitlines()
     streams = {json.loads(message).get("stream") for message in messages}
@@ -214,14 +215,14 @@ def test_guide_to_the_first_syncs_shows_their_results(
     target_jsonl: dict[str, str], tmp_path: Path
 ) -> None:
     document = (ROOT / "docs/getting-started.md").read_text()
-    second = block("sh", "kombo-sandbox change", document)
+    second = code_block("sh", "kombo-sandbox change", document)
 
     with serving(document, tmp_path) as url:
-        log = shell(block("sh", "touch states.jsonl", document), tmp_path, target_jsonl).stderr
+        log = shell(code_block("sh", "touch states.jsonl", document), tmp_path, target_jsonl).stderr
         first_files = set(tmp_path.glob("*.jsonl"))
         shell(with_url(second, url), tmp_path, target_jsonl)
 
-    for line in block("", "streams synced", document).splitlines():
+    for line in code_block("", "streams synced", document).splitlines():
         assert line.partition(" in ")[0] in log
     new = {
         path.name.partition("-")[0]: [json.loads(line) for line in path.read_text().splitlines()]
@@ -237,10 +238,10 @@ def test_documented_pipe_into_postgresql_works(
 ) -> None:
     document = (ROOT / "docs/loaders.md").read_text()
     write_config(tmp_path, sandbox)
-    target = json.loads(block("json", "sqlalchemy_url", document))
+    target = json.loads(code_block("json", "sqlalchemy_url", document))
     (tmp_path / "target.json").write_text(json.dumps(target | {"sqlalchemy_url": database.url}))
 
-    shell(block("sh", "target-postgres --config", document), tmp_path)
+    shell(code_block("sh", "target-postgres --config", document), tmp_path)
 
     rows = database.table(target["default_target_schema"], "ats_offers")
     assert len(rows) == len(sandbox.records("ats_offers"))
@@ -248,7 +249,7 @@ def test_documented_pipe_into_postgresql_works(
 
 def test_documented_masking_hides_names(sandbox: Sandbox, tmp_path: Path) -> None:
     document = (ROOT / "docs/privacy.md").read_text()
-    preset, sync = block("sh", "--masking >", document).splitlines()
+    preset, sync = code_block("sh", "--masking >", document).splitlines()
     write_config(tmp_path, sandbox)
     (tmp_path / "catalog.json").write_text((ROOT / "catalog.json").read_text())
 
@@ -269,7 +270,7 @@ def test_documented_masking_hides_names(sandbox: Sandbox, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("document", SANDBOX_DOCUMENTS, ids=lambda path: path.name)
 def test_sandbox_commands_work(sandbox: Sandbox, tmp_path: Path, document: Path) -> None:
-    commands = block("sh", "kombo-sandbox change", document.read_text())
+    commands = code_block("sh", "kombo-sandbox change", document.read_text())
     commands = commands.replace("hris_employees", "ats_jobs")  # this sandbox is an ATS
 
     shell(with_url(commands, sandbox.url), tmp_path)
@@ -294,17 +295,8 @@ def serving(document: str, folder: Path) -> Iterator[str]:
 
 
 def with_url(commands: str, url: str) -> str:
-    """Send the commands of the sandbox to another one than the default."""
+    """Add the URL of a sandbox to its commands."""
     return re.sub(r"(?m)^(kombo-sandbox \S+)", rf"\1 --url {url}", commands)
-
-
-def block(language: str, text: str, document: str = README) -> str:
-    """Return the only code block of a language that contains a text."""
-    blocks: list[str] = re.findall(
-        rf"^```{language}\n(.*?)^```$", document, re.MULTILINE | re.DOTALL
-    )
-    [found] = [code for code in blocks if text in code]
-    return found
 
 
 def anchors(document: Path) -> set[str]:
@@ -313,7 +305,7 @@ def anchors(document: Path) -> set[str]:
 
 
 def for_sandbox(text: str, sandbox: Sandbox) -> str:
-    """Replace the API key and the integration ID of an example by those of the sandbox."""
+    """Replace the API key and the integration ID of an example with those of the sandbox."""
     assert API_KEY in text
     assert INTEGRATION_ID in text
     return text.replace(API_KEY, sandbox.api_key).replace(
@@ -322,7 +314,7 @@ def for_sandbox(text: str, sandbox: Sandbox) -> str:
 
 
 def write_config(folder: Path, sandbox: Sandbox) -> None:
-    config = json.loads(for_sandbox(block("json", '"api_key"'), sandbox))
+    config = json.loads(for_sandbox(code_block("json", '"api_key"', README), sandbox))
     (folder / "config.json").write_text(json.dumps(config | {"api_url": sandbox.url}))
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, LiteralString, cast
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from harness import PROJECT
 from harness.postgres import Postgres, postgres
 from kombo_sandbox import Sandbox
+from tests.code_blocks import code_block
 from tests.end_to_end.singer_pipe import Pipe
 
 BEFORE, FULL_SYNC, AFTER = "2026-01-01 11:59:59.999", "2026-01-01 12:00", "2026-01-01 12:01"
@@ -50,7 +50,7 @@ def server() -> Iterator[Postgres]:
 
 @pytest.fixture
 def connection(server: Postgres) -> Iterator[psycopg.Connection[Any]]:
-    """Connect to a database with the tables of two streams, which is rolled back."""
+    """Connect to a database with the tables of two streams; the test is rolled back."""
     with psycopg.connect(host=server.socket_folder, user="postgres", dbname="postgres") as found:
         found.execute("DROP SCHEMA IF EXISTS kombo CASCADE")
         found.execute("CREATE SCHEMA kombo")
@@ -73,11 +73,9 @@ def connection(server: Postgres) -> Iterator[psycopg.Connection[Any]]:
 
 
 def example(page: str, start: str) -> LiteralString:
-    """Return the code block that contains this."""
-    text = (PROJECT / "docs" / page).read_text()
-    blocks = re.findall(r"^```sql\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-    [block] = [block for block in blocks if start in block]
-    return cast("LiteralString", block)
+    """Return the SQL of the only code block that contains a text."""
+    document = (PROJECT / "docs" / page).read_text()
+    return code_block("sql", start, document)
 
 
 def ids(connection: psycopg.Connection[Any], query: LiteralString) -> set[str]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
-from typing import Any, LiteralString, cast
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -15,6 +14,7 @@ from harness import PROJECT
 from harness.comparison import Record, Table, tables
 from harness.postgres import Postgres, postgres
 from kombo_sandbox import Sandbox
+from tests.code_blocks import code_block
 
 TABLES = tables(PROJECT / "catalog.json")
 
@@ -43,7 +43,7 @@ def server() -> Iterator[Postgres]:
 def connection(
     server: Postgres, records: dict[str, list[Record]]
 ) -> Iterator[psycopg.Connection[Any]]:
-    """Connect to a database with the tables that target-postgres creates, which is rolled back."""
+    """Connect to a database with all tables of target-postgres; the test is rolled back."""
     with psycopg.connect(host=server.socket_folder, user="postgres", dbname="postgres") as found:
         found.execute("CREATE SCHEMA kombo")
         found.execute("SET search_path = kombo")
@@ -73,14 +73,11 @@ def store(connection: psycopg.Connection[Any], table: Table, rows: list[Record])
 
 
 def queries(start: str, **ids: str) -> LiteralString:
-    """Return the code block that contains this, with IDs in place of the placeholders."""
-    text = (PROJECT / "docs/privacy.md").read_text()
-    [block] = [
-        b for b in re.findall(r"^```sql\n(.*?)^```$", text, re.DOTALL | re.MULTILINE) if start in b
-    ]
+    """Return the SQL of the only code block that contains a text, with IDs for placeholders."""
+    code = code_block("sql", start, (PROJECT / "docs/privacy.md").read_text())
     for placeholder, value in ids.items():
-        block = block.replace(placeholder, value)
-    return cast("LiteralString", block)
+        code = code.replace(placeholder, value)
+    return code
 
 
 def rows(connection: psycopg.Connection[Any], names: dict[str, list[Record]]) -> list[str]:
