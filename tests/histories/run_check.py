@@ -1,4 +1,4 @@
-"""Checks that every sync must pass, by its output and by the requests that the sandbox received."""
+"""Checks of each sync: its output, and the requests that the sandbox received."""
 
 from __future__ import annotations
 
@@ -91,7 +91,10 @@ class RunCheck:
                 assert previous.keys() <= current.keys(), "a bookmark is missing"
                 for key, partition in current.items():
                     if bookmark_of(partition) != bookmark_of(previous.get(key, {})):
-                        (resumed.remove if key in resumed else complete.add)(key)
+                        if key in resumed:
+                            resumed.remove(key)
+                        else:
+                            complete.add(key)
                     self._check_partition(key, previous.get(key, {}), partition)
                 previous = current
 
