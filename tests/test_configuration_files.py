@@ -48,7 +48,7 @@ def test_workflows_are_safe_and_pin_their_actions() -> None:
         ("github-issue-config", ".github/ISSUE_TEMPLATE/config.yml"),
     ],
 )
-def test_file_is_valid(schema: str, pattern: str) -> None:
+def test_github_file_is_valid(schema: str, pattern: str) -> None:
     paths = sorted(map(str, PROJECT.glob(pattern)))
 
     run("check-jsonschema", "--builtin-schema", f"vendor.{schema}", *paths)

@@ -1,4 +1,4 @@
-"""Build all distributions, and use each in an environment of its own, as users do."""
+"""Build all distributions, and use each in its own environment, as users do."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def tap(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The commands of an environment in which only the wheel of the tap is installed."""
+    """The commands of an environment that contains only the wheel of the tap."""
     return install(wheel_of("tap_kombo", dist), tmp_path_factory.mktemp("tap"))
 
 

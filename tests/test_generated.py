@@ -1,4 +1,4 @@
-"""Generated files are up to date, and the tables that they are generated from are complete."""
+"""Generated files are up to date, and their sources are complete."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_personal_data_in_nested_fields_belongs_to_its_dbt_column() -> None:
     assert personal_classes("ats_jobs", "location") == []
 
 
-def test_every_known_fault_of_loaders_is_one_of_a_loader() -> None:
+def test_every_known_fault_belongs_to_a_loader() -> None:
     assert {fault for loader in LOADERS for fault in loader.faults} == FAULTS.keys()
 
 

@@ -37,8 +37,8 @@ def installation(dockerfile: str) -> list[tuple[str, str]]:
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The environment that the images install.
 
-    Each step runs as it is written, with another path of the environment, and in a folder with no
-    other files than those that the image has copied.
+    Each step runs as written, except for the path of the environment, in a folder that contains
+    only the files that the image copies.
     """
     folder = tmp_path_factory.mktemp("image")
     build, environment, tools = folder / "build", folder / "kombo", folder / "tools"
@@ -55,7 +55,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for source in sources:
                 copy(PROJECT / source, build / target / ("" if len(sources) == 1 else source))
         else:
-            # The next test has uv's cache.
+            # With the cache, the next run of the tests is faster.
             command = text.replace(ENVIRONMENT, str(environment)).replace("--no-cache ", "")
             shell(command, build, env)
     return environment

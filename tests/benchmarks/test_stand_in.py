@@ -40,7 +40,7 @@ def test_tap_reads_all_streams_without_warnings(run: TapRun) -> None:
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_records_are_valid_and_have_ids_of_their_own(run: TapRun, stream: str) -> None:
+def test_records_are_valid_and_have_unique_ids(run: TapRun, stream: str) -> None:
     validator = Draft7Validator(run.schemas[stream])
 
     assert len(set(run.ids(stream))) == SHAPE.integrations * SHAPE.records

@@ -29,9 +29,9 @@ class Processes:
     target: psutil.Process
 
     def terminate_meltano(self) -> None:
-        """Send SIGTERM to Meltano, and SIGKILL to a target that does not stop, which it awaits."""
+        """Send SIGTERM to Meltano, which waits for its target; kill a target that does not stop."""
         self.meltano.terminate()
-        # SIGTERM raises an exception in the target, which Python drops if it is collecting garbage.
+        # SIGTERM raises an exception in the target, which is lost during a garbage collection.
         for target in psutil.wait_procs([self.target], timeout=GRACE_SECONDS)[1]:
             target.kill()
 
@@ -61,7 +61,7 @@ class InterruptedRun:
     Attributes:
         error: How Meltano failed.
         log: Its output.
-        still_running: Processes that it has left behind.
+        still_running: The tap and the target, if they did not stop.
     """
 
     error: str
@@ -91,13 +91,13 @@ def pipeline_for(
 def run_and_interrupt(
     pipeline: Pipeline, sandbox: Sandbox, interruption: str, *, batches: int = 1
 ) -> InterruptedRun:
-    """Interrupt a run, with changes just before and long before the next run.
+    """Interrupt a run just after a change of records, and skip the lookback of the next run.
 
     Args:
         pipeline: The pipeline to run.
         sandbox: The sandbox that it syncs.
         interruption: One of `INTERRUPTIONS`.
-        batches: The number of the batch in whose writing the interruption comes.
+        batches: The number of the batch that the target writes when the run is interrupted.
     """
     log = pipeline.folder / f"{interruption}.log"
     processes: list[Processes] = []

@@ -43,8 +43,8 @@ class RunningPipe:
         for name in names:
             {"tap": self.tap, "target": self.target}[name].send_signal(signum)
         if "target" in names:
-            # SIGTERM raises an exception in the target, which Python drops if it is collecting
-            # garbage. A process manager sends SIGKILL after a while, too.
+            # SIGTERM raises an exception in the target, which is lost during a garbage collection.
+            # A process manager would also send SIGKILL after a while.
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.target.wait(GRACE_SECONDS)
             self.target.kill()
@@ -125,7 +125,7 @@ class Pipe:
 
     @contextlib.contextmanager
     def paused(self, requests: int) -> Iterator[RunningPipe]:
-        """Start a sync, and run the block when the sandbox has answered some requests.
+        """Start a sync, and run the block when the sandbox has responded to some requests.
 
         All later requests hang, so that the sync cannot finish before the block starts.
         """

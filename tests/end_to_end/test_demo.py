@@ -1,4 +1,4 @@
-"""`make demo`: its checks pass, and it stops everything that it has started."""
+"""`make demo`: its checks pass, and it stops everything that it started."""
 
 from __future__ import annotations
 
@@ -43,8 +43,10 @@ def test_demo_with_the_sandbox_passes_all_checks(folder: Path) -> None:
     assert left_behind(folder) == []
 
 
-def test_demo_with_settings_reads_their_kombo(folder: Path, sandbox: Sandbox) -> None:
-    """Ctrl-C during the sync, which a terminal sends to all processes, leaves nothing behind."""
+def test_demo_with_settings_uses_their_kombo_and_stops_on_ctrl_c(
+    folder: Path, sandbox: Sandbox
+) -> None:
+    """A terminal sends Ctrl-C to all processes."""
     with demo(folder, **sandbox_settings(sandbox)) as process:
         output = read_until(process, "Reading 40 streams of 3 integrations")
         while not sandbox.requests():

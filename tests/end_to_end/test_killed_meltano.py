@@ -26,10 +26,10 @@ class Runs:
     """Two interrupted runs, one that Meltano rejects, and one that succeeds.
 
     Attributes:
-        terminated: After SIGTERM.
-        killed: After SIGKILL.
-        rejected: The log of the run after SIGKILL.
-        differences: Between the tables and the sandbox's records, in the end.
+        terminated: The run that was stopped by SIGTERM.
+        killed: The run that was stopped by SIGKILL.
+        rejected: The log of the run that Meltano rejects after SIGKILL.
+        differences: The differences between the tables and the sandbox's records at the end.
     """
 
     terminated: InterruptedRun

@@ -30,8 +30,8 @@ def pipe(changing_sandbox: Sandbox, database: Postgres, tmp_path: Path) -> Pipe:
     )
 
 
-# If the target is killed, the state stays as it was. These kills come first, because the
-# later ones need pages that are still unread.
+# A killed target leaves the state unchanged. The target alone is killed first, because the later
+# kills need unread pages.
 
 
 def test_full_sync_loads_all_records_after_kills(pipe: Pipe) -> None:
@@ -56,7 +56,7 @@ def test_incremental_sync_loads_all_changes_after_kills(pipe: Pipe) -> None:
 
 
 def run_and_kill(pipe: Pipe, requests: int, names: Sequence[str], signum: signal.Signals) -> None:
-    """Kill processes after some requests, with changes just before and long before the next run."""
+    """Kill processes just after a change of records, and skip the lookback of the next run."""
     with pipe.paused(requests) as running:
         change_records(pipe.sandbox)
         running.kill(names, signum)

@@ -25,7 +25,7 @@ from tests.end_to_end.singer_pipe import Pipe
 
 MINUTES = float(os.environ.get("SOAK_MINUTES", "0"))
 PIPE_SHARE, MELTANO_SHARE = 2 / 15, 1 / 15
-"""The parts of the time for these tests; the random histories take most of the rest"""
+"""Shares of SOAK_MINUTES for these tests; the random histories take most of the rest"""
 
 FAULTS: list[dict[str, Any]] = [
     {},

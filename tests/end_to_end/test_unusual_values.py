@@ -27,7 +27,7 @@ NESTED = '{"a":' * 200 + "1" + "}" * 200
 
 
 def clashing_names(count: int) -> list[str]:
-    """Make names that are equal without case, spaces, punctuation or their long ends."""
+    """Build names that differ only in case, spaces, punctuation or a long suffix."""
     forms = ("{}", " {}", "{} ", "{}.x", "{}_x", "{}-x", "{}\U0001f600", "{}" + "x" * 2000, '{}"x')
     names = [
         form.format(word)
@@ -144,7 +144,7 @@ VALID: dict[str, tuple[str, str, Any]] = {
 INVALID: dict[str, tuple[str, Any]] = {
     # description: field, value from Kombo
     "an unknown field": ("invented_later", {"a": [1, None]}),
-    "an unknown field with the name of a column in other case": ("Status", "x"),
+    "an unknown field whose name differs from a column only in case": ("Status", "x"),
     "an unknown field with the name of a column of the target": ("_sdc_sequence", "x"),
     "a number instead of text": ("status", 4711),
     "an object instead of text": ("status", {"x": "y"}),

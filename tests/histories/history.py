@@ -220,7 +220,7 @@ class History(RuleBasedStateMachine):
         self._load(b"".join(output[:lines]) + last_line, keep_unconfirmed=keep_unconfirmed)
 
     def teardown(self) -> None:
-        # After a failure, a second one would hide it.
+        # A second failure would hide the first.
         if not self.has_failed:
             self.finish()
 

@@ -1,8 +1,8 @@
 """Nested copies of other records, which incremental syncs may leave stale.
 
-Kombo returns a record as changed if its own values change, or the nested values for which its
-documentation says so. All other nested values may be older in the target, and so may those of
-records that Kombo has removed without marking them as deleted.
+Kombo returns a record as changed if its own values change, or certain nested values that its
+documentation lists. All other nested values may be older in the target, and so may copies of
+records that Kombo removed without marking them as deleted.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def without_stale_copies(stream: str, record: Record, forgotten: Container[str])
     return {
         name: _fresh_values(nested[name], value, forgotten) if name in nested else value
         for name, value in record.items()
-        # A nested object may lack its id, which is then only beside it.
+        # A nested object may lack its id, which is then only in a field such as `job_id`.
         if record.get(f"{name}_id") not in forgotten
     }
 

@@ -1,4 +1,4 @@
-"""The shortest histories in which deliberate mistakes in the tap lost or repeated records."""
+"""The shortest histories that detect deliberate bugs in the tap."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_start_date_is_later_than_an_old_bookmark(history: HistoryWithErrors) ->
 def test_record_of_a_killed_sync_is_deleted_before_the_start_date(
     history: HistoryWithErrors,
 ) -> None:
-    # All records are loaded, but no STATE.
+    # The target loads all records, but receives no STATE.
     history.sync_and_kill(
         RunOptions(state_interval=3600.0), lines=-1, fraction=0.0, keep_unconfirmed=True
     )

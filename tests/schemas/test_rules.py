@@ -47,7 +47,7 @@ def without_description(schema: Schema) -> Schema:
     return {key: value for key, value in schema.items() if key != "description"}
 
 
-def test_each_stream_has_a_schema_and_no_other_has() -> None:
+def test_schemas_are_those_of_the_streams() -> None:
     names = {path.stem for path in PACKAGE.glob("schemas/*.json")}
     assert names == {model.name for model in ALL_MODELS}
 
@@ -184,7 +184,7 @@ def test_times_and_amounts_have_the_types_that_kombo_sends(
     assert without_description(columns(stream)[name]) == expected
 
 
-def test_models_of_an_integration_are_a_stream_of_their_own() -> None:
+def test_models_of_an_integration_are_a_separate_stream() -> None:
     assert "read_models" not in columns("integrations")
     assert columns("integration_models").keys() >= {
         *("id", "label", "is_available", "coverage_status"),

@@ -1,4 +1,4 @@
-"""Schemas from small documents and, where it is available, from Kombo's."""
+"""Schemas from small documents and, if it is available, from Kombo's own."""
 
 from __future__ import annotations
 
@@ -277,7 +277,7 @@ def test_filters_of_both_sources_are_known() -> None:
 
 @pytest.fixture
 def tap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Let the script write into an empty folder."""
+    """Make the script write into an empty folder."""
     monkeypatch.setattr(update_schemas, "TAP", tmp_path)
     return tmp_path
 

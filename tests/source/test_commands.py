@@ -87,7 +87,7 @@ def test_check_succeeds(sandbox: Sandbox) -> None:
     assert check(settings_for(sandbox)) == ("SUCCEEDED", "")
 
 
-def test_check_succeeds_while_one_integration_can_be_read(sandbox: Sandbox) -> None:
+def test_check_succeeds_if_some_integrations_can_be_read(sandbox: Sandbox) -> None:
     failing = sandbox.integration_ids[0]
     sandbox.fault(integration_id=failing, status=401, code="INTEGRATION.AUTHENTICATION_INVALID")
 
@@ -142,7 +142,7 @@ def test_check_fails_if_a_setting_is_not_valid(
     assert sandbox.requests() == []
 
 
-def test_check_asks_for_a_hundred_integrations(sandbox: Sandbox) -> None:
+def test_check_requests_at_most_100_integrations(sandbox: Sandbox) -> None:
     integration_ids = [*sandbox.integration_ids, *(f"personio:{n}" for n in range(200))]
 
     status, message = check(settings_for(sandbox, integration_ids=integration_ids))
@@ -163,7 +163,7 @@ def catalog() -> SourceRun:
     return run
 
 
-def test_streams_are_the_taps(catalog: SourceRun) -> None:
+def test_streams_equal_those_of_the_tap(catalog: SourceRun) -> None:
     own = json.loads((PROJECT / "catalog.json").read_text())["streams"]
 
     [found] = catalog.of_type("CATALOG")

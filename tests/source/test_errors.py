@@ -1,4 +1,4 @@
-"""Failures are TRACE messages, by which the platform decides whether to retry."""
+"""Failures are TRACE messages, whose type determines whether the platform retries."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DENIED: dict[str, Any] = {"status": 422, "code": "INTEGRATION.PERMISSION_MISSING
 
 @pytest.fixture
 def kombo() -> Iterator[Sandbox]:
-    """Start a sandbox whose integrations a test may let fail."""
+    """Start a sandbox whose integrations a test may make fail."""
     with Sandbox(integrations=3, offers=8, seed=4) as sandbox:
         yield sandbox
 
@@ -54,7 +54,7 @@ def test_failed_integration_does_not_affect_the_others(kombo: Sandbox) -> None:
     assert error["message"].startswith(f"{OFFERS} ({failing}): INTEGRATION.PERMISSION_MISSING")
 
 
-def test_skipped_reads_are_no_failures(kombo: Sandbox) -> None:
+def test_skipped_reads_are_not_failures(kombo: Sandbox) -> None:
     kombo.fault(
         integration_id=kombo.integration_ids[0],
         status=409,
@@ -67,7 +67,7 @@ def test_skipped_reads_are_no_failures(kombo: Sandbox) -> None:
     assert run.trace_errors == []
 
 
-def test_errors_that_a_retry_may_end_come_first(kombo: Sandbox) -> None:
+def test_transient_errors_come_first(kombo: Sandbox) -> None:
     first, second, third = kombo.integration_ids
     kombo.fault(path="/ats/offers", integration_id=first, **DENIED)
     kombo.fault(path="/ats/offers", integration_id=second, status=400, code="PLATFORM.NEW")
@@ -99,7 +99,7 @@ def test_failure_of_an_integration_has_no_stream(kombo: Sandbox) -> None:
     assert error["message"].startswith(f"All streams ({failing}): ")
 
 
-def test_errors_are_at_most_twenty() -> None:
+def test_at_most_twenty_errors_are_emitted() -> None:
     with Sandbox(integrations=2, categories=["ATS", "HRIS"], offers=2) as kombo:
         for model in MODELS:
             kombo.fault(path=model.path, **DENIED)
@@ -150,14 +150,14 @@ def test_state_of_another_source_is_a_config_error(kombo: Sandbox, state: Any) -
 
 
 @pytest.mark.parametrize("state", ["", "null", "[]", "{}", "\n"], ids=repr)
-def test_empty_state_is_no_state(kombo: Sandbox, state: str) -> None:
+def test_empty_state_starts_a_first_sync(kombo: Sandbox, state: str) -> None:
     run = run_with_state(kombo, state)
 
     assert run.code == 0
     assert run.records[OFFERS]
 
 
-def test_state_of_a_reset_stream_is_no_state(kombo: Sandbox) -> None:
+def test_reset_stream_starts_a_first_sync(kombo: Sandbox) -> None:
     run = run_with_state(kombo, json.dumps(messages({OFFERS: None})))
 
     assert run.code == 0

@@ -1,4 +1,4 @@
-"""The files with which the source becomes a connector of Airbyte."""
+"""The files that make the source a connector of Airbyte."""
 
 from __future__ import annotations
 

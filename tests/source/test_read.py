@@ -1,4 +1,4 @@
-"""`source-kombo read`: records, states and statuses, as the platform receives them."""
+"""The records, states and statuses that `source-kombo read` emits."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def without(stream: str, *fields: str) -> dict[str, Any]:
     return catalog
 
 
-def test_all_streams_are_equal_to_the_taps(kombo: Sandbox) -> None:
+def test_records_equal_those_of_the_tap(kombo: Sandbox) -> None:
     settings = settings_for(kombo)
     tap = run_tap(settings)
 
@@ -230,7 +230,7 @@ def test_states_differ_although_a_larger_lookback_keeps_all_bookmarks(kombo: San
         assert run.bookmark(OFFERS, integration_id) == first.bookmark(OFFERS, integration_id)
 
 
-def test_complete_reads_come_as_often_as_the_interval_says(kombo: Sandbox) -> None:
+def test_read_is_complete_after_the_refresh_interval(kombo: Sandbox) -> None:
     settings = settings_for(kombo, full_refresh_interval_days=1)
     catalog = configured(OFFERS, "sync_status")
     first = read(settings, catalog)

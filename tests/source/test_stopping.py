@@ -1,4 +1,4 @@
-"""A read stops soon after a signal or the end of its reader, and the next one resumes."""
+"""A read stops soon after a signal or a closed pipe, and the next read resumes."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ def test_a_signal_during_startup_ends_the_process() -> None:
     assert b"Traceback" not in stderr
 
 
-def test_a_process_that_its_signal_does_not_end_has_an_exit_status() -> None:
-    # Process 1 of a container does not receive the signal; here it is blocked.
+def test_a_process_that_survives_its_signal_exits_with_128_plus_its_number() -> None:
+    # Process 1 of a container ignores the signal. Here, it is blocked instead.
     code = "from source_kombo.signals import end_by_signal; end_by_signal(15)"
     blocked = "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [15]); " + code
 
