@@ -1,4 +1,4 @@
-"""Measurements of tap-kombo next to other ways to read Kombo: `make bench`."""
+"""Benchmarks of tap-kombo and other tools that read Kombo: `make bench`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measure tap-kombo next to other tools, and write the results: `make bench`."""
+"""Measure tap-kombo and other tools, and write the results: `make bench`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PACKAGES = ("singer-sdk", "kombo", "meltanolabs-target-postgres", "dlt", "airbyt
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", choices=SECTIONS, help="measure only this section")
-    parser.add_argument("--report", action="store_true", help="measure nothing, only write")
+    parser.add_argument("--report", action="store_true", help="write the results without measuring")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each tool")
     parser.add_argument("--records", type=int, default=100_000, help="offers in long runs")
     options = parser.parse_args()
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def measure_section(name: str, records: int, rounds: int) -> Results:
-    """Run a section; the tools take turns."""
+    """Measure a section in rounds, in which the tools take turns."""
     tables: Tables = defaultdict(lambda: defaultdict(list))
     for round_ in range(1, rounds + 1):
         for table, row, run in SECTIONS[name](records):

@@ -7,7 +7,7 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from benchmarks.measuring import Results, middle
+from benchmarks.measuring import Results, median_of
 from benchmarks.postgres import CHANGED
 from benchmarks.report import tables_of
 from benchmarks.sections import LATENCY, REQUESTS
@@ -44,7 +44,7 @@ def write_chart(results: Results, path: Path) -> None:
         figure = Figure(figsize=(8, 0.28 * sum(heights)), layout="constrained")
         axes = figure.subplots(len(panels), height_ratios=heights)
         for axis, (title, (table, name)) in zip(axes, panels.items(), strict=True):
-            bars = {tool: middle(runs, name) for tool, runs in tables[table].items()}
+            bars = {tool: median_of(runs, name) for tool, runs in tables[table].items()}
             tools = sorted(bars, key=lambda tool: -bars[tool])
             colors = [OWN_COLOR if "kombo" in tool else OTHER_COLOR for tool in tools]
             # The ids of clip paths depend on rounding errors of the layout.

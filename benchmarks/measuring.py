@@ -51,7 +51,7 @@ def measure(command: Sequence[str | Path], folder: Path, pause: float | None = N
     def start() -> subprocess.Popen[Any]:
         return subprocess.Popen(
             [sys.executable, "-I", "-S", FOLDER / "launch.py", usage, *command],
-            # Nothing else, because variables of the user or of make could be settings of a tool.
+            # Other variables of the user or of make could be settings of a tool.
             env={name: os.environ[name] for name in ("HOME", "PATH")},
             cwd=PROJECT,
             stdin=subprocess.DEVNULL,
@@ -80,6 +80,6 @@ def count_records(output: IO[bytes], pause: float) -> int:
     return records
 
 
-def middle(runs: Iterable[Run], figure: str) -> float:
+def median_of(runs: Iterable[Run], figure: str) -> float:
     """Return the median of a figure."""
     return median(run[figure] for run in runs)

@@ -67,7 +67,7 @@ PIPELINES: dict[str, Callable[[Job, Path, Postgres], Arguments]] = {
     "PyAirbyte": pyairbyte,
     DEFAULTS: partial(singer, settings={}),
 }
-"""Build the commands; the folder is the same for both syncs"""
+"""Pipeline -> the function that builds its command; both syncs use the same folder"""
 
 
 def measure_postgres(records: int) -> Iterator[tuple[str, str, Run]]:
@@ -89,10 +89,10 @@ def measure_postgres(records: int) -> Iterator[tuple[str, str, Run]]:
 
 
 def check_rows(kombo: StandIn, database: Postgres, changed: int) -> None:
-    """Check that the table has each record once, as it is in Kombo now.
+    """Check that the table has each record once, in its current version.
 
     Raises:
-        BenchmarkError: It does not.
+        BenchmarkError: A row is missing, repeated or outdated.
     """
     names = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
     query = sql.SQL("SELECT {} FROM {}").format(names, sql.Identifier("kombo", *OFFERS))

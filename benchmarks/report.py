@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from string import Template
 
 from benchmarks import FOLDER
-from benchmarks.measuring import Results, Run, Tables, middle
+from benchmarks.measuring import Results, Run, Tables, median_of
 from benchmarks.postgres import DEFAULTS
 from harness import PROJECT
 
@@ -87,7 +87,7 @@ def with_measurements(page: str, results: Results) -> str:
     rows = []
     for claim, (table, figure, name) in CLAIMS.items():
         own = next(iter(tables[table].values()))
-        ratio = middle(tables[table][name], figure) / middle(own, figure)
+        ratio = median_of(tables[table][name], figure) / median_of(own, figure)
         rows.append((claim, f"{ratio:.1f}"))
     grown = results["growth"]["tables"].values()
     memory = max(run["memory"] for rows in grown for runs in rows.values() for run in runs)
@@ -103,7 +103,7 @@ def with_measurements(page: str, results: Results) -> str:
 def cpu_growth(sizes: Sequence[Sequence[Run]], startup: Sequence[Run]) -> float:
     """Return the CPU per record of the largest size, without startup, relative to the smallest."""
     small, large = (
-        (middle(runs, "cpu") - middle(startup, "cpu")) / middle(runs, "records")
+        (median_of(runs, "cpu") - median_of(startup, "cpu")) / median_of(runs, "records")
         for runs in (sizes[0], sizes[-1])
     )
     return large / small
@@ -115,7 +115,7 @@ def runs_table(rows: Mapping[str, Sequence[Run]]) -> str:
     columns = {figure: column for figure, column in COLUMNS.items() if figure in measured}
     lines = [
         [
-            f"{middle(runs, figure) / unit:,.{decimals}f}"
+            f"{median_of(runs, figure) / unit:,.{decimals}f}"
             for figure, (_, unit, decimals) in columns.items()
         ]
         for runs in rows.values()

@@ -1,4 +1,4 @@
-"""A stand-in for Kombo that costs less than any of its clients, in a process of its own."""
+"""A stand-in for Kombo, in a separate process that needs less CPU than any client."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from kombo_sandbox import Sandbox
 API_KEY = "ks_stand_in"
 
 SAMPLES = 50
-"""Different records of each model"""
+"""The number of different records of each model"""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The server of the stand-in: `python -m benchmarks.stand_in_server SAMPLES SHAPE` prints its port.
 
 A page is built once, with placeholders for ids, times and revisions; a response is that page with
-the placeholders replaced. So millions of different records are served, and none of them is stored.
+the placeholders replaced. So the server can send millions of different records without storing any.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from starlette.routing import Route
 ID = b"@@@@@@@@@@@@@@@@"
 """Placeholder of an id's first 16 characters: the integration and the page's first record
 
-Like Kombo's ids, they do not consist of digits only: PyAirbyte would load those as numbers.
+Like Kombo's ids, they contain a letter: PyAirbyte would load ids of digits as numbers.
 """
 
 TIME = b"####-##-##T##:##:##"
 """Placeholder of `changed_at` without milliseconds, which differ within a page
 
-If many records had the same time, dlt, which remembers the records of the newest time, would be
-slower than with Kombo.
+dlt remembers the records with the newest time. If many had the same one, it would be slower than
+with Kombo.
 """
 
 REVISION = b"revision-#"
@@ -51,7 +51,7 @@ class Shape:
     Attributes:
         integrations: The number of integrations.
         records: Records of each stream and integration.
-        page_records: Most records per page, whatever page size is requested.
+        page_records: The maximum number of records per page.
         latency: Seconds that each request takes.
         record_bytes: Records are padded to this size.
     """
@@ -129,7 +129,7 @@ class Server:
         return JSONResponse({})
 
     async def _count(self) -> None:
-        """Count a request, and let the latency pass."""
+        """Count a request, and wait for the latency."""
         self._in_flight += 1
         self._most_at_once = max(self._most_at_once, self._in_flight)
         await asyncio.sleep(self._shape.latency)
@@ -183,7 +183,7 @@ def main() -> None:
         Route("/control/counts", server.counts),
         Route("/control/change", server.change),
     ]
-    # With its protocol named, asyncio sends small packets at once.
+    # Only with an explicit protocol does asyncio set TCP_NODELAY.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     listener.listen(1024)

@@ -1,4 +1,4 @@
-"""The streams that are read, and catalogs of some of them."""
+"""The streams of the benchmarks, their paths, schemas and catalogs."""
 
 from __future__ import annotations
 

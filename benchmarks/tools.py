@@ -27,7 +27,7 @@ Arguments = list[str | Path]
 
 @dataclass(frozen=True)
 class Job:
-    """What a tool reads.
+    """The data that a tool reads.
 
     Attributes:
         kombo: The stand-in.
@@ -41,7 +41,7 @@ class Job:
 
     @property
     def config(self) -> dict[str, Any]:
-        """The settings that tap-kombo, the naive tap and the Airbyte source have."""
+        """The settings of tap-kombo, the naive tap and the Airbyte source."""
         return {
             "api_key": API_KEY,
             "api_url": self.kombo.url,
@@ -122,7 +122,7 @@ TOOLS = WRITERS | {
     "dlt, extract only": dlt,
     OFFICIAL_CLIENT: partial(script, TAP_BIN / "python", "official_client.py"),
 }
-"""All tools: they write files into a folder and return their command line"""
+"""Tool -> the function that writes its files into a folder and returns its command line"""
 
 
 def run(tool: str, job: Job, pause: float | None = None) -> Run:
@@ -130,15 +130,15 @@ def run(tool: str, job: Job, pause: float | None = None) -> Run:
 
     Args:
         tool: A name in `TOOLS`.
-        job: What to read.
+        job: The data to read.
         pause: Seconds to sleep after each 64 KiB of its output; None to discard the output.
 
     Returns:
         The usage of the process, and the counts of the stand-in.
 
     Raises:
-        BenchmarkError: It failed, or did not write each record once. If the output is discarded:
-            it did not request each record once.
+        BenchmarkError: The tool failed, or did not write each record once. If the output is
+            discarded, the tool did not request each record once.
     """
     job.kombo.counts()
     with private_folder("kombo-bench-") as folder:

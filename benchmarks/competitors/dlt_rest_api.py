@@ -52,7 +52,7 @@ def main() -> None:
         return
     # Nested data become JSON columns, as with the other tools.
     source.max_table_nesting = 0
-    # dlt's advice on performance: several files, which processes normalize side by side.
+    # As dlt recommends for performance, several processes normalize several files.
     os.environ["EXTRACT__DATA_WRITER__FILE_MAX_ITEMS"] = "10000"
     os.environ["NORMALIZE__WORKERS"] = str(os.cpu_count())
     host = quote(task["postgres"], safe="")

@@ -1,4 +1,4 @@
-"""A tap for Kombo as the template and documentation of the Singer SDK suggest it.
+"""A tap for Kombo, written as the template and documentation of the Singer SDK suggest.
 
 Only for measurements: it loses data, as RESULTS.md explains.
 """
