@@ -1,6 +1,6 @@
 {#
-  Select the custom fields of a stream that the variable kombo__custom_fields names, as text in
-  columns custom_<key>.
+  Select the custom fields of a stream that are listed in the variable kombo__custom_fields, as text
+  columns named custom_<key>.
 #}
 {% macro kombo_custom_fields(stream) %}
     {%- set names = ['custom_fields'] -%}

@@ -1,6 +1,6 @@
 {#
-  Return the query of a source's freshness: the end of the last complete read of a stream, of the
-  integration for which it is oldest. Reads of integrations without the model count.
+  Return the freshness query of a source: the end of the last complete read of a stream, for the
+  integration where it is oldest. Skipped reads, of integrations without the model, count as complete.
 #}
 {% macro kombo_loaded_at(table) %}
     select min(synced_at) from (

@@ -1,6 +1,6 @@
 {#
-  Delete all versions of the rows that are not current from the loader's tables, then run
-  `dbt build`, so that they disappear from the models, too:
+  Delete all versions of the rows that are not current from the loader's tables. Afterward, run
+  `dbt build` to update the models:
 
       dbt run-operation kombo_purge_deleted
 #}
@@ -46,8 +46,8 @@
 
 
 {#
-  Delete all rows of integrations from the loader's tables, then run `dbt build`. Before, remove the
-  integrations from the tap's setting integration_ids:
+  Delete all rows of integrations from the loader's tables. First, remove the integrations from the
+  tap's setting integration_ids. Afterward, run `dbt build` to update the models:
 
       dbt run-operation kombo_purge_integrations --args '{integration_ids: ["personio:x1"]}'
 #}

@@ -1,6 +1,6 @@
 {#
-  Return the table of a stream, with all columns of the stream: a column that the table lacks,
-  because it is not selected, is null, and a table that does not exist is empty.
+  Return the table of a stream with all columns of the stream. Columns that the table lacks, because
+  they are not selected, are null. A table that does not exist is empty.
 #}
 {% macro kombo_table(stream) %}
     {%- set table = source('kombo', stream) -%}
@@ -31,7 +31,7 @@
 {% endmacro %}
 
 
-{# Return the table of a stream, also of a category that is switched off; none if there is none. #}
+{# Return the table of a stream, even of a disabled category; none if it does not exist. #}
 {% macro kombo_loaded_table(stream) %}
     {%- set table = api.Relation.create(
         database=var('kombo_database', target.database),
@@ -42,7 +42,7 @@
 {% endmacro %}
 
 
-{# Raise an error if there is no table of any stream: then all models would be empty. #}
+{# Raise an error if no stream has a table, because all models would be empty. #}
 {% macro kombo_check_schema() %}
     {%- for stream in kombo_keys() if kombo_loaded_table(stream) -%}
         {{ return(none) }}
@@ -54,7 +54,7 @@
 {% endmacro %}
 
 
-{# Return whether the database can be asked for tables: not by `dbt parse` and `--no-introspect`. #}
+{# Return whether the database can be queried: not in `dbt parse` or with `--no-introspect`. #}
 {% macro kombo_can_query() %}
     {{ return(execute and flags.INTROSPECT is not false) }}
 {% endmacro %}
@@ -73,7 +73,7 @@
 {% endmacro %}
 
 
-{# Quote the name of a column, as the loader has written it: in Snowflake in upper case. #}
+{# Quote the name of a column as the loader wrote it: on Snowflake, in upper case. #}
 {% macro kombo_quoted(name) %}
     {{- return(adapter.quote(name | upper if target.type == 'snowflake' else name)) -}}
 {% endmacro %}

@@ -1,4 +1,4 @@
-"""Fixtures: a sandbox, a PostgreSQL server, and projects that have installed the package."""
+"""Fixtures: a sandbox, a PostgreSQL server, and a project that uses the package."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def messages(kombo: Sandbox) -> bytes:
 
 @pytest.fixture
 def copy(database: Postgres, messages: bytes, tmp_path: Path) -> Iterator[PostgresCopy]:
-    """A copy in PostgreSQL of its own, which a test may change."""
+    """A separate copy in PostgreSQL, which a test may change."""
     copy = PostgresCopy(database, tmp_path, schema="kombo")
     copy.drop()
     copy.load(messages)

@@ -1,4 +1,4 @@
-"""The staging models equal Kombo's live records, whatever happened to the records before."""
+"""The staging models equal Kombo's live records after changes, deletions and removals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The SQL for the databases that do not run here is valid in their dialects."""
+"""The SQL for Snowflake and BigQuery is valid in their dialects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The marts contain what Kombo's records say."""
+"""The marts agree with Kombo's records."""
 
 from __future__ import annotations
 

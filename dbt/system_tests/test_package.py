@@ -1,4 +1,4 @@
-"""What a user can set, and what the models contain, on PostgreSQL."""
+"""The package's variables, models, tests and macros, on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -32,9 +32,13 @@ def test_first_build_has_no_warnings_and_marts_with_rows(
 
     assert build.code == 0, build.output
     assert build.with_status("warn", "error", "fail", "skipped") == []
-    for mart in ("applications", "application_stages", "offers"):
-        assert copy.models(f"kombo__{mart}"), mart
-    for mart in ("headcount_by_month", "absences_by_month"):
+    for mart in (
+        "applications",
+        "application_stages",
+        "offers",
+        "headcount_by_month",
+        "absences_by_month",
+    ):
         assert copy.models(f"kombo__{mart}"), mart
 
 
@@ -185,7 +189,7 @@ def test_integrations_to_delete_must_be_a_list(project: DbtProject, value: Any) 
     assert "integration_ids: is not a list of integrations" in purge.output
 
 
-def test_failures_that_are_stored_contain_only_ids(copy: PostgresCopy, tmp_path: Path) -> None:
+def test_stored_failures_contain_only_ids(copy: PostgresCopy, tmp_path: Path) -> None:
     config = {"data_tests": {"+store_failures": True}}
     project = DbtProject(tmp_path / "stored", copy.profile, config=config)
     copy.execute("ALTER TABLE kombo.hris_employees DROP CONSTRAINT hris_employees_pkey")

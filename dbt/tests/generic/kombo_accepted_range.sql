@@ -1,6 +1,6 @@
 {#
-  The values of a column are within limits. Failures that are stored contain the IDs of the rows, not
-  the values, which can be personal data.
+  Check that the values of a column are within limits. Stored failures contain the IDs of the rows,
+  not the values, which can be personal data.
 #}
 {% test kombo_accepted_range(model, column_name, min_value=none, max_value=none) %}
     select id

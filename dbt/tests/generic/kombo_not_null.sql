@@ -1,4 +1,4 @@
-{# A column has no null. Unlike dbt's not_null, failures that are stored contain no other columns. #}
+{# Check that a column has no nulls. Unlike with dbt's not_null, stored failures have no other columns. #}
 {% test kombo_not_null(model, column_name) %}
     select {{ column_name }}
     from {{ model }}

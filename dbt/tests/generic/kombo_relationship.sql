@@ -1,7 +1,7 @@
 {#
-  The values of a column are keys of another stream, whose table may have marked the row as deleted.
-  A table without rows is not checked: its stream is not selected, or not supported. The table is
-  found by its name, so that dbt can select the test with one model only.
+  Check that the values of a column are keys of another stream, of which rows marked as deleted count.
+  An empty table is not checked: its stream is not selected or not supported. The table is found by
+  its name instead of `ref`, so that dbt can select the test with one model only.
 #}
 {% test kombo_relationship(model, column_name, stream, field) %}
     {%- set table = kombo_loaded_table(stream) %}

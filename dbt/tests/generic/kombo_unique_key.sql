@@ -1,4 +1,4 @@
-{# The columns identify a row. #}
+{# Check that the columns identify a row. #}
 {% test kombo_unique_key(model, columns) %}
     select {{ columns | join(', ') }}, count(*) as number_of_rows
     from {{ model }}
