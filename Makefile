@@ -1,5 +1,5 @@
-# Everything is installed into .venv, at the versions of constraints.txt. A machine needs Python
-# 3.11 or newer, make and git.
+# Everything is installed into .venv, at the versions in constraints.txt. The only requirements are
+# Python 3.11 or newer, make and git.
 
 PYTHON ?= python3
 UV_VERSION := $(shell sed -n 's/^uv==//p' constraints.txt)
@@ -102,7 +102,7 @@ $(TAP)/installed: benchmarks/environments/tap.in constraints.txt pyproject.toml 
 	@touch $@
 
 .PHONY: mutants
-mutants: $(INSTALLED) ## Check that tests fail when the tap is changed: takes hours
+mutants: $(INSTALLED) ## Check that the tests detect mutations of the tap: takes hours
 	@$(BIN)/uv pip install --quiet --group mutation
 	@rm -f .cache/mutants.sqlite && mkdir -p .cache
 	@$(BIN)/cosmic-ray init tests/mutants.toml .cache/mutants.sqlite
@@ -147,7 +147,7 @@ docs: $(INSTALLED) ## Build the documentation into build/docs, and check its lin
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --clean
 
 .PHONY: generate
-generate: $(INSTALLED) ## Update catalog.json, docs/streams, and parts of meltano.yml, README.md and docs
+generate: $(INSTALLED) ## Update the generated files and sections: catalog.json, docs/streams and others
 	@$(BIN)/python scripts/generate.py
 
 .PHONY: schemas
