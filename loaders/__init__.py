@@ -1,1 +1,1 @@
-"""Other loaders than target-postgres, fed by the real tap: `make test-loaders`."""
+"""Syncs from the real tap with many loaders: `make test-loaders`."""

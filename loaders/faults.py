@@ -14,9 +14,9 @@ class Fault(NamedTuple):
     """A known fault of loaders.
 
     Attributes:
-        sentence: The fault in the documentation.
-        change: Returns the value that the loader stores, for the correct value and the
-            schema of the column.
+        sentence: The description in the documentation.
+        change: Returns the value that the loader stores, given the correct value and the schema
+            of the column.
     """
 
     sentence: str

@@ -1,4 +1,4 @@
-"""Syncs of the sandbox with a loader, and the comparison of its rows with Kombo's records."""
+"""Sync the sandbox with a loader, and compare the rows with Kombo's records."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SEPARATOR = "__"
 
 @dataclass(frozen=True)
 class Load:
-    """A loader and its place, into which the sandbox can be synced repeatedly.
+    """Repeatable syncs from the sandbox into the place of a loader.
 
     Attributes:
         loader: The loader.
@@ -60,7 +60,7 @@ class Load:
     folder: Path
 
     def run(self) -> tuple[int, int]:
-        """Sync from the loader's last state; returns the exit statuses of tap and loader."""
+        """Sync from the loader's last state; return the exit statuses of tap and loader."""
         config = self.folder / "loader.json"
         config.write_text(json.dumps(self.loader.config(self.place.names)))
         executable = ENVIRONMENTS / self.loader.environment / "bin" / self.loader.command
@@ -198,7 +198,7 @@ def expected_row(
 
 
 def decoded_row(columns: Iterable[Column], row: Row) -> Row:
-    """Return a stored row with the values that the comparison expects."""
+    """Convert the values of a stored row to the types that the comparison expects."""
     schemas = {column.name: column.schema for column in columns}
     return {
         name: decoded(value, schemas[name]) if name in schemas else value
@@ -210,9 +210,9 @@ BOOLEANS = {"0": False, "1": True, "False": False, "True": True}
 
 
 def decoded(value: Any, schema: Schema) -> Any:
-    """Return a stored value as the comparison expects it, whatever form the store has for it.
+    """Convert a stored value to the type that the comparison expects.
 
-    A value that does not fit its schema stays as it is, and differs.
+    A value that does not fit its schema is returned unchanged, and differs.
     """
     with contextlib.suppress(ValueError, ArithmeticError):
         return value if value is None else _decoded(value, schema)

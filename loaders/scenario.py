@@ -33,7 +33,7 @@ def start_sandbox(without: Collection[str] = ()) -> Sandbox:
     """Start a sandbox with integrations of all categories, and values of all kinds.
 
     Args:
-        without: Names of rare values that it does not have.
+        without: Names of rare values to omit.
     """
     sandbox = Sandbox(
         integrations=2,
@@ -70,7 +70,7 @@ def start_sandbox(without: Collection[str] = ()) -> Sandbox:
 
 
 def patch(sandbox: Sandbox, stream: str, *values: Mapping[str, object]) -> None:
-    """Set values in the first records of a stream, one after the other."""
+    """Set values in the first records of a stream: one mapping per record."""
     records = sandbox.records(stream)
     assert len(records) >= len(values), stream
     for record, patched in zip(records, values, strict=False):
@@ -78,7 +78,7 @@ def patch(sandbox: Sandbox, stream: str, *values: Mapping[str, object]) -> None:
 
 
 CHANGED_STREAMS = ("ats_offers", "hris_absences", "lms_course_progressions")
-"""Not the others: their records contain nested copies that Kombo updates without a change"""
+"""Records of other streams contain nested copies that Kombo updates without a change"""
 
 
 def change_records(sandbox: Sandbox) -> None:

@@ -44,7 +44,7 @@ class Servers:
 
 @dataclass(frozen=True)
 class Place:
-    """The place where a loader writes, which no other loader uses.
+    """The schema, bucket and folder that one loader writes to.
 
     Attributes:
         servers: The servers.
@@ -60,7 +60,7 @@ class Place:
 
     @property
     def names(self) -> dict[str, str]:
-        """The names that settings of connections may have in braces."""
+        """The placeholders of `connection` in `loaders.toml`, and their values."""
         return {
             "folder": str(self.folder),
             "name": self.name,
@@ -90,7 +90,7 @@ def _postgres_rows(place: Place) -> Rows:
 
 
 def _file_rows(place: Place) -> Rows:
-    """Read the files of a folder, those of a stream in the order of their names."""
+    """Read all files of a folder, in the order of their names."""
     files = sorted(
         (path for path in place.folder.rglob("*") if path.is_file()), key=lambda path: path.name
     )
@@ -137,7 +137,7 @@ READERS: Mapping[str, Callable[[Place, list[Path]], list[list[Row]]]] = {
     ".csv": _csv,
     ".parquet": _parquet,
 }
-"""The end of a file's name -> the function that reads the rows of each of such files"""
+"""File extension -> the function that reads the rows of each file"""
 
 STORES: Mapping[str, Callable[[Place], Rows]] = {
     "postgres": _postgres_rows,
@@ -154,7 +154,7 @@ def create_place(servers: Servers, environment: str, folder: Path) -> Place:
     Args:
         servers: The servers.
         environment: The loader's environment.
-        folder: A folder that no other place is in.
+        folder: An empty folder.
     """
     data = folder / "data"
     data.mkdir()

@@ -19,7 +19,7 @@ RESULTS = {
     "loses records": "**loses records** without an error",
     "fails": "**fails**",
 }
-"""The result of a loader's tests -> its words in the documentation"""
+"""Result of a loader's tests -> text in the documentation"""
 
 
 @dataclass(frozen=True)
@@ -29,18 +29,18 @@ class Loader:
     Attributes:
         name: Its name in the documentation.
         package: The distribution; empty if it has the same name.
-        beside: Another package whose version matters.
+        companion: Another package whose version matters.
         environment: The name of its files in `environments`.
         command: The command.
         store: Where it writes: a name of `stores.STORES`.
         result: A name of `RESULTS`.
         settings: The settings that the documentation recommends, besides those of the connection.
-        connection: The settings of the connection, with names of `stores.Place` in braces.
+        connection: The settings of the connection, with the placeholders of `Place.names`.
         flattened: Whether the tap flattens the records.
-        nested: The form of nested values, in the words of the documentation.
+        nested: How nested values are stored, for the documentation.
         unflattened: The fault that it has unless the tap flattens the records.
         faults: Names of `faults.FAULTS`.
-        stops_at: Names of `scenario.RARE`: values at which it fails.
+        stops_at: Names of `scenario.RARE`: values that it fails to load.
         error: A part of the log of a loader that fails.
         note: More about it, for the documentation.
     """
@@ -52,7 +52,7 @@ class Loader:
     result: str
     connection: Mapping[str, Any]
     package: str = ""
-    beside: str = ""
+    companion: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     flattened: bool = False
     nested: str = ""
@@ -76,21 +76,22 @@ class Loader:
         """Return the content of the loader's settings file.
 
         Args:
-            names: The values of the names in braces.
+            names: The values of the placeholders.
         """
         return {**_filled(self.connection, names), **self.settings}
 
     @property
     def version(self) -> str:
-        """The pinned version of the loader, and of the package that matters beside it."""
+        """The pinned version of the loader and of its companion."""
         version = pinned(self.environment, self.package or self.name)
-        beside = self.beside and f", {self.beside} {pinned(self.environment, self.beside)}"
-        return version + beside
+        if self.companion:
+            version += f", {self.companion} {pinned(self.environment, self.companion)}"
+        return version
 
 
 @dataclass(frozen=True)
 class Translator:
-    """A loader of a warehouse that does not run here, whose translation of schemas does.
+    """A loader of a cloud warehouse, of which only the translation of schemas is tested.
 
     Attributes:
         name: The distribution.

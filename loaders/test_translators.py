@@ -1,4 +1,4 @@
-"""Loaders of warehouses that do not run here translate the schemas of all streams."""
+"""Loaders of cloud warehouses translate the schemas of all streams."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def sync(sandbox: Sandbox, *, flattened: bool) -> TapRun:
 
 
 def translate(translator: Translator, run: TapRun) -> dict[str, Any]:
-    """Return the `types` of each stream's columns; of BigQuery also the `errors` by stream."""
+    """Return the `types` of each stream's columns; for BigQuery, also the `errors` by stream."""
     python = ENVIRONMENTS / translator.environment / "bin/python"
     script = SCRIPTS / f"{translator.script}.py"
     process = subprocess.run([python, script], input=run.stdout, capture_output=True, check=False)

@@ -1,4 +1,4 @@
-"""A local S3: prints its URL, and stops when its standard input ends."""
+"""A local S3 server: prints its URL, and stops when its standard input is closed."""
 
 import contextlib
 import sys

@@ -22,7 +22,7 @@ FULL_SYNC_REQUESTS = 170
 """About the number of requests of a complete sync of `STREAMS`"""
 
 CHANGED_STREAMS = ("ats_offers", "hris_absences", "hris_employees")
-"""Not the others: their records contain nested copies that Kombo updates without a change"""
+"""Records of the others contain nested copies that Kombo updates without a change"""
 
 
 def start_changing_sandbox() -> Sandbox:
