@@ -1,8 +1,8 @@
 """MkDocs hook: add the files outside `docs` that pages link to.
 
-On GitHub, the README and the pages in `docs` link to each other and to files such as `meltano.yml`,
-the README with complete URLs. The site has a copy of these files, below its root as below the
-repository's, while the pages in `docs` are at its root.
+On GitHub, the README and the pages in `docs` link to each other and to files such as `meltano.yml`;
+the README uses complete URLs. The site has copies of these files at the same paths as in the
+repository, except that the pages in `docs` are at its root.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Write the files and sections that repeat facts from the code.
+"""Write the files and sections that are generated from the code.
 
 `catalog.json`, `meltanohub` and `docs/streams` are generated completely; `meltano.yml`,
 `airbyte/metadata.yaml`, `README.md` and other pages of `docs` have generated sections.
@@ -103,7 +103,7 @@ def generated() -> Iterator[tuple[Path, str]]:
 
 
 def replace_section(text: str, section: Section) -> str:
-    """Return a file's text with one section replaced.
+    """Replace one section of a file's text.
 
     Raises:
         SystemExit: The file does not have the lines around the section.
@@ -134,7 +134,7 @@ def meltano_kind(schema: Mapping[str, Any]) -> str:
 
 
 def definition_file(definition: Mapping[str, Any]) -> str:
-    """Build a file for `meltano add --from-ref`, with its keys in MeltanoHub's order."""
+    """Build a file for `meltano add --from-ref`, with the keys in MeltanoHub's order."""
     content = msgspec.yaml.encode(definition, order="sorted").decode()
     return f"# Written by `make generate`.\n{content}"
 

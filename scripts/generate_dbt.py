@@ -69,7 +69,7 @@ RANGES = {
 """Column -> smallest and largest plausible value"""
 
 VALUES = {("sync_status", "status"): ("complete", "skipped")}
-"""Stream and column -> the values that are not a reason for a warning"""
+"""Stream and column -> the accepted values; others cause a warning"""
 
 
 def dbt_files() -> Iterator[tuple[Path, str]]:
@@ -116,17 +116,17 @@ def key_columns(model: Model) -> list[str]:
 
 
 def has_mark(stream: str) -> bool:
-    """Return whether Kombo marks deleted records of a stream."""
+    """Return whether Kombo marks the deleted records of a stream."""
     return "_sdc_deleted_at" in SCHEMAS[stream]["properties"]
 
 
 def has_status(stream: str) -> bool:
-    """Return whether rows of a stream can be outdated."""
+    """Return whether `sync_status` has rows about a stream."""
     return stream != "sync_status"
 
 
 def has_integration(stream: str) -> bool:
-    """Return whether the columns of the integration are joined to a stream."""
+    """Return whether a staging model has the columns of the integration."""
     return stream not in ("integrations", "sync_status")
 
 
@@ -228,7 +228,7 @@ def deleted_sql(model: Model) -> str:
 
 
 def config(stream: str, *conditions: str) -> str:
-    """Build the line that switches a model on or off, if it can be."""
+    """Build the line that enables a model, if that depends on variables."""
     category = page_of(stream).name
     switch = [f"var('kombo__using_{category}', true)"] if category in SWITCHES else []
     enabled = " and ".join([*switch, *conditions])
@@ -285,7 +285,7 @@ def sources() -> str:
         "",
         "sources:",
         "- name: kombo",
-        "  description: The tables that a loader writes from the records of tap-kombo.",
+        "  description: The tables into which a loader writes the records of tap-kombo.",
         "  database: \"{{ var('kombo_database', target.database) }}\"",
         "  schema: \"{{ var('kombo_schema', 'kombo') }}\"",
         "  config:",
@@ -369,7 +369,7 @@ def staging_properties(stream: str) -> Iterator[str]:
 
 def deleted_properties(stream: str) -> Iterator[str]:
     yield f"- name: kombo__deleted_{stream}"
-    yield f"  description: Rows of {stream} that are not current. They are only IDs and times."
+    yield f"  description: IDs and times of the rows of {stream} that are not current."
     yield from key_test(stream)
     yield "  columns:"
     for name in key_columns(MODEL[stream]):
@@ -384,7 +384,7 @@ def deleted_properties(stream: str) -> Iterator[str]:
 
 
 def key_test(stream: str) -> Iterator[str]:
-    """Yield the test of a primary key of several columns."""
+    """Yield the test of a primary key, if it has several columns."""
     key = MODEL[stream].key
     if len(key) > 1:
         yield "  data_tests:"
@@ -393,7 +393,7 @@ def key_test(stream: str) -> Iterator[str]:
 
 
 def key_tests(stream: str, name: str) -> Iterator[str]:
-    """Yield the tests of a column of a primary key."""
+    """Yield the tests of a column, if it is in the primary key."""
     if name in MODEL[stream].key:
         if MODEL[stream].key == (name,):
             yield "- unique"

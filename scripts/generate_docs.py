@@ -79,7 +79,7 @@ OTHER_JOINS = {
     ("custom_fields", "model"): "integration_models.id",
     ("integration_fields", "model"): "integration_models.id",
 }
-"""Stream and column that refer to another one, but not by `id`"""
+"""Stream and column -> the column it refers to, if the name does not show it"""
 
 
 class Join(NamedTuple):
@@ -119,7 +119,7 @@ erDiagram
 {diagram}
 ```
 
-Each line starts at the stream with the column that is written on it, and ends at the stream that
+Each line is labeled with a column, and leads from the stream that has the column to the stream that
 the column refers to.
 {streams}
 """
@@ -170,7 +170,7 @@ def replication(model: Model) -> str:
 def type_name(schema: Mapping[str, Any]) -> str:
     types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
     types = [name for name in types if name != "null"]
-    if len(types) > 2:  # noqa: PLR2004  # no column has three types, but any JSON has six
+    if len(types) > 2:  # noqa: PLR2004  # no column has three types; any JSON has six
         return "any JSON"
     if types == ["array"]:
         return f"array of {type_name(schema['items'])}s".replace("any JSONs", "any JSON")
@@ -251,8 +251,8 @@ def own_category(stream: str, name: str) -> str | None:
 def diagram(streams: Sequence[str]) -> Iterator[str]:
     """Yield the lines of an entity diagram of all streams of a category.
 
-    Nested copies beside a column of the same reference, and lists that the other stream's column
-    implies, are omitted.
+    A nested copy is omitted if a column has the same reference, and so is a list if a column of the
+    other stream implies it.
     """
     direct = {stream: list(direct_joins(stream)) for stream in streams}
     for stream in streams:

@@ -1,4 +1,4 @@
-"""Print the changelog's section of a version: the notes of its release."""
+"""Print the release notes of a version: its section of the changelog."""
 
 from __future__ import annotations
 

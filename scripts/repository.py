@@ -15,7 +15,7 @@ RAW = f"{HOME.replace('github.com', 'raw.githubusercontent.com')}/main/"
 
 
 def local_links(markdown: str, folder: Path) -> str:
-    """Replace the URLs of the repository's files, which PyPI needs, by paths.
+    """Replace the URLs of the repository's files, which PyPI needs, with paths.
 
     Args:
         markdown: The text of a page.

@@ -127,7 +127,7 @@ class Model(NamedTuple):
 
     @property
     def client(self) -> str | None:
-        """The official client's name of the endpoint; None if it does not have it."""
+        """The official client's name of the endpoint; None if the client lacks it."""
         return CLIENT_NAMES.get(f"get{re.sub('[^a-z]', '', self.path.lower())}")
 
 
@@ -184,7 +184,7 @@ BY_NAME = {
         object_of({"id": STRING, "key": STRING, "type": STRING, "value": ANYTHING, "label": STRING})
     ),
 }
-"""Fields whose content customers determine: they allow at least these values, at any depth."""
+"""Fields with content that customers define -> the values they allow at least, at any depth"""
 
 NOT_NULL = {"id", "changed_at"}
 
@@ -272,7 +272,7 @@ class ShapeReader:
 
 
 def resolve(schema: Schema, root: Schema) -> Schema:
-    """Return the schema that a reference points to; a schema without one is returned itself."""
+    """Return the schema that a reference points to; any other schema is returned unchanged."""
     if "$ref" not in schema:
         return schema
     found: Schema = reduce(operator.getitem, schema["$ref"].removeprefix("#/").split("/"), root)
