@@ -510,8 +510,13 @@ def files(kombo: Kombo) -> dict[str, str]:
 
 
 def committed_files() -> dict[str, str]:
+    """Return the content of each committed file that this script wrote, by its path in the tap."""
     found = [*TAP.glob("schemas/*.json"), *TAP.glob("filters.json")]
-    return {path.relative_to(TAP).as_posix(): path.read_text("utf-8") for path in found}
+    return {
+        path.relative_to(TAP).as_posix(): path.read_text("utf-8")
+        for path in found
+        if path.stem != streams.SYNC_STATUS.name
+    }
 
 
 def load_document(source: str) -> Schema:

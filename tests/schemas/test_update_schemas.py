@@ -321,6 +321,14 @@ def test_files_without_a_model_are_removed(tap: Path) -> None:
     assert "schemas/hris_teams.json" not in contents(tap)
 
 
+def test_schema_of_the_taps_own_stream_is_kept(tap: Path) -> None:
+    run(tap, make_document())
+    (tap / "schemas" / "sync_status.json").write_text("{}")
+    run(tap, make_document())
+    run(tap, make_document(), "--check")
+    assert contents(tap)["schemas/sync_status.json"] == b"{}"
+
+
 def test_check_lists_differences_and_writes_nothing(
     tap: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
