@@ -548,7 +548,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(f"{error}.")
     stale = dict.fromkeys(path for path, _ in sorted(committed_files().items() ^ current.items()))
     for path in stale:
-        print(f"{'Stale' if options.check else 'Written'}: {path}")
+        print(f"{'Stale' if options.check else 'Updated'}: {path}")
         if not options.check:
             write(TAP / path, current.get(path))
     sys.exit(options.check and bool(stale))
