@@ -322,6 +322,8 @@ def test_interrupted_complete_read_resumes_and_reads_the_changes_since(kombo: Sa
     assert changed in {r["id"] for r in run.records["ats_offers"]}
     [status] = run.records["sync_status"]
     assert status["started_at"] == status["full_sync_started_at"]
+    assert "resume" in cut.partition("ats_offers", integration_id)
+    assert "resume" not in run.partition("ats_offers", integration_id)
 
 
 # Data that is not valid
