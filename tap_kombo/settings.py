@@ -231,7 +231,7 @@ PROBLEMS = {
     "minItems": "is empty",
     "uniqueItems": "has an item more than once",
 }
-"""Keyword of JSON schema -> what is wrong"""
+"""Keyword of JSON schema -> the problem"""
 
 
 def _join(path: list[str | int]) -> str:
