@@ -204,6 +204,7 @@ class State:
         """
         outdated = [stream for stream in streams if stream in outdated]
         newly_outdated = [s for s in outdated if not self._is_outdated(s, integration_id)]
+        # Before the reads, because they may fail.
         for stream in outdated:
             self.mark_outdated(stream, integration_id)
         starts = {
